@@ -1,0 +1,1 @@
+"""The admin port: health and metrics over HTTP, for the cluster only."""

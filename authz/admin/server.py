@@ -1,0 +1,59 @@
+"""/livez, /readyz and /metrics."""
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import Callable, Iterator
+
+import uvicorn
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Route
+from starlette.types import ASGIApp
+
+
+def admin_app(why_not_ready: Callable[[], str], metrics: Callable[[], bytes], content_type: str) -> Starlette:
+    """Return the application. `why_not_ready` returns "" once checks can be answered."""
+
+    async def livez(request: Request) -> Response:
+        return PlainTextResponse("ok\n")
+
+    async def readyz(request: Request) -> Response:
+        why = why_not_ready()
+        return PlainTextResponse(f"{why}\n", 503) if why else PlainTextResponse("ok\n")
+
+    async def metrics_page(request: Request) -> Response:
+        return Response(metrics(), media_type=content_type)
+
+    pages = (("/livez", livez), ("/readyz", readyz), ("/metrics", metrics_page))
+    return Starlette(routes=[Route(path, page, methods=["GET"]) for path, page in pages])
+
+
+class HttpServer:
+    """Serves an ASGI application on one address, inside a loop that somebody else runs."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        config = uvicorn.Config(app, log_config=None, access_log=False, lifespan="off", server_header=False)
+        self._server = _Quiet(config)
+        self._task: asyncio.Task[None] | None = None
+
+    async def start(self, host: str, port: int) -> int:
+        """Listen and return the port. Raises OSError where the address cannot be had."""
+        listener = socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
+        self._task = asyncio.create_task(self._server.serve(sockets=[listener]))
+        return int(listener.getsockname()[1])
+
+    async def stop(self) -> None:
+        """Close the listener and end."""
+        self._server.should_exit = True
+        if self._task is not None:
+            await self._task
+
+
+class _Quiet(uvicorn.Server):
+    """uvicorn without its signal handlers: signals are the application's."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield

@@ -1,0 +1,166 @@
+"""AuthPolicy as written → the model's values: every default filled in, every name in its canonical form."""
+
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from authz.api import v1alpha1
+from authz.model.issuer import AUTHORIZATION_BEARER, Issuer, KeySource, Place, PlaceKind
+from authz.model.policy import (
+    AddressCondition,
+    AddressRange,
+    Answer,
+    ClaimCondition,
+    ClaimMatch,
+    Denied,
+    ForwardedHeader,
+    HeaderCondition,
+    Item,
+    JwtCondition,
+    Mode,
+    PathKind,
+    PathMatch,
+    Policy,
+    PolicyName,
+    RequestMatch,
+    Rule,
+)
+
+
+def policy_of(name: PolicyName, generation: int, spec: v1alpha1.AuthPolicySpec) -> Policy:
+    """Return the policy that a valid spec declares."""
+    return Policy(
+        name=name,
+        generation=generation,
+        hosts=tuple(spec.hosts or ()),
+        path_prefixes=tuple(spec.path_prefixes or ()),
+        mode=Mode(spec.mode),
+        preflight=spec.preflight == "Allow",
+        definitions_from=tuple(PolicyName(ref.namespace, ref.name) for ref in spec.definitions_from or ()),
+        audiences=tuple(spec.audiences or ()),
+        issuers=tuple(_issuer(issuer) for issuer in spec.issuers or ()),
+        deny=tuple(_deny(item) for item in spec.deny or ()),
+        rules=tuple(_rule(rule) for rule in spec.rules or ()),
+        denied=_denied(spec.denied) if spec.denied else Denied(),
+    )
+
+
+class _Target(BaseModel):
+    model_config = ConfigDict(extra="ignore", strict=True)
+    hosts: list[str] = []
+    pathPrefixes: list[v1alpha1.Path] = []  # noqa: N815 - as written in the object
+    mode: v1alpha1.ModeName = "Enforce"
+
+
+def target_of(name: PolicyName, spec: Any) -> Policy | None:  # noqa: ANN401 - arbitrary YAML
+    """Return a policy with the hosts, path prefixes and mode of a spec and nothing else, or None where they cannot be read."""
+    try:
+        target = _Target.model_validate(spec)
+    except ValidationError:
+        return None
+    return Policy(
+        name=name,
+        generation=0,
+        hosts=tuple(target.hosts),
+        path_prefixes=tuple(target.pathPrefixes),
+        mode=Mode(target.mode),
+        preflight=False,
+        definitions_from=(),
+        audiences=(),
+        issuers=(),
+        deny=(),
+        rules=(),
+    )
+
+
+def _issuer(written: v1alpha1.Issuer) -> Issuer:
+    return Issuer(
+        name=written.name,
+        issuer=written.issuer,
+        keys=KeySource(written.discovery_url or "", written.jwks_url or "", written.jwks or ""),
+        algorithms=tuple(written.algorithms),
+        clock_skew=written.clock_skew_seconds,
+        places=tuple(_place(place) for place in written.token_from) if written.token_from else (AUTHORIZATION_BEARER,),
+    )
+
+
+def _place(written: v1alpha1.TokenPlace) -> Place:
+    if written.header is not None:
+        return Place(PlaceKind.HEADER, written.header.lower(), written.scheme or "")
+    if written.query is not None:
+        return Place(PlaceKind.QUERY, written.query)
+    return Place(PlaceKind.COOKIE, written.cookie or "")
+
+
+def _rule(written: v1alpha1.Rule) -> Rule:
+    forward = written.forward or v1alpha1.Forward()
+    return Rule(
+        name=written.name,
+        mode=Mode(written.mode),
+        matches=tuple(_match(match) for match in written.matches or ()),
+        deny=tuple(_deny(item) for item in written.deny or ()),
+        allow=tuple(_allow(item) for item in written.allow),
+        forward=tuple(_forwarded(header) for header in forward.headers or ()),
+        keep_credentials=forward.credentials == "Keep",
+        denied=_denied(written.denied) if written.denied else None,
+    )
+
+
+def _match(written: v1alpha1.RequestMatch) -> RequestMatch:
+    path = PathMatch(PathKind(written.path.type), written.path.value) if written.path else None
+    return RequestMatch(path, tuple(written.methods or ()))
+
+
+def _allow(written: v1alpha1.Allow) -> Item:
+    return Item(
+        name=written.name,
+        anonymous=written.anonymous is not None,
+        jwt=_jwt(written.jwt) if written.jwt else None,
+        addresses=_addresses(written.client_ip) if written.client_ip else None,
+        headers=_headers(written.headers),
+    )
+
+
+def _deny(written: v1alpha1.Deny) -> Item:
+    return Item(
+        name=written.name,
+        jwt=_jwt(written.jwt) if written.jwt else None,
+        addresses=_addresses(written.client_ip) if written.client_ip else None,
+        headers=_headers(written.headers),
+    )
+
+
+def _jwt(written: v1alpha1.Jwt) -> JwtCondition:
+    return JwtCondition(
+        issuers=tuple(written.issuers),
+        audiences=tuple(written.audiences or ()),
+        scopes=tuple(written.scopes or ()),
+        claims=tuple(
+            ClaimCondition(tuple(claim.path), ClaimMatch(claim.match), tuple(claim.values), claim.separator or "")
+            for claim in written.claims or ()
+        ),
+    )
+
+
+def _addresses(written: v1alpha1.ClientIP) -> AddressCondition:
+    ranges = tuple(AddressRange(each.from_, each.to) for each in written.ranges or ())
+    return AddressCondition(tuple(written.cidrs or ()), ranges)
+
+
+def _headers(written: list[v1alpha1.HeaderMatch] | None) -> tuple[HeaderCondition, ...]:
+    return tuple(HeaderCondition(each.name, tuple(each.values or ()), each.ignore_case) for each in written or ())
+
+
+def _forwarded(written: v1alpha1.ForwardedHeader) -> ForwardedHeader:
+    return ForwardedHeader(written.name, written.value or "", tuple(written.from_.claim) if written.from_ else ())
+
+
+def _denied(written: v1alpha1.Denied) -> Denied:
+    return Denied(_answer(written.unauthenticated), _answer(written.forbidden))
+
+
+def _answer(written: v1alpha1.Answer | None) -> Answer:
+    if written is None:
+        return Answer()
+    headers = tuple((header.name.lower(), header.value) for header in written.headers or ())
+    return Answer(written.status_code or 0, written.message or "", headers)

@@ -1,0 +1,202 @@
+"""Documents → declared policies, with every mistake and its place."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from difflib import get_close_matches
+from typing import Any, Final, get_args
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic_core import ErrorDetails
+
+from authz.api import v1alpha1
+from authz.api.convert import policy_of, target_of
+from authz.api.manifest import Document, Unreadable, documents
+from authz.model.declared import Declared, Stray
+from authz.model.policy import PolicyName
+from authz.model.problem import Problem, Severity
+
+Path = tuple[str | int, ...]
+API_VERSION: Final = f"{v1alpha1.GROUP}/{v1alpha1.VERSION}"
+
+
+class Metadata(BaseModel):
+    """What is read of an object's metadata; the rest is Kubernetes' own."""
+
+    model_config = ConfigDict(extra="ignore", strict=True)
+    name: v1alpha1.ObjectName
+    namespace: v1alpha1.ObjectName = "default"
+    generation: int = 1
+
+
+class Manifest(v1alpha1.Object):
+    """A whole object."""
+
+    api_version: str = Field(alias="apiVersion")
+    kind: str
+    metadata: Metadata
+    spec: v1alpha1.AuthPolicySpec
+    status: dict[str, Any] = {}
+
+
+def read(text: str, file: str = "") -> list[Declared | Stray]:
+    """Return everything that a file holds. A file without a document is a fault: it may be half written."""
+    found = documents(text)
+    if isinstance(found, Unreadable):
+        return [Stray((_in_file(found.problem, file),), is_fault=True)]
+    if not found:
+        what = "the file holds no document; write a policy into it, or delete it"
+        return [Stray((Problem("AZ112", what, file=file, line=1, column=1),), is_fault=True)]
+    return [_object(document, file) for document in found]
+
+
+def _object(document: Document, file: str) -> Declared | Stray:
+    value = document.value
+    if not isinstance(value, dict):
+        return _stray(document, file, Problem("AZ107", "an object is a mapping with apiVersion, kind, metadata and spec"), is_fault=True)
+    foreign = _foreign(value)
+    if foreign is not None:
+        return _stray(document, file, foreign, is_fault=foreign.severity is Severity.ERROR)
+    return decode(document, file)
+
+
+def _stray(document: Document, file: str, problem: Problem, *, is_fault: bool) -> Stray:
+    line, column = document.places.get(problem.path) or document.places[()]
+    return Stray((replace(problem, file=file, line=line, column=column),), is_fault)
+
+
+def _foreign(value: Mapping[str, Any]) -> Problem | None:
+    """Return what is to be said of an object that is not an AuthPolicy of ours, or None."""
+    version, kind = value.get("apiVersion"), value.get("kind")
+    if version == API_VERSION and kind == v1alpha1.KIND:
+        return None
+    ours = isinstance(version, str) and version.partition("/")[0] == v1alpha1.GROUP
+    near = isinstance(version, str) and bool(get_close_matches(version, [API_VERSION], cutoff=0.8))
+    if kind == v1alpha1.KIND or ours or near:
+        return Problem("AZ113", f"{version} {kind} is not known here; did you mean {API_VERSION} {v1alpha1.KIND}?", ("apiVersion",))
+    if version is None or kind is None:
+        return Problem("AZ113", f"not a Kubernetes object: begin with apiVersion: {API_VERSION} and kind: {v1alpha1.KIND}", ())
+    return Problem("AZ114", f"{version} {kind} is not an AuthPolicy; ignored", ("kind",), severity=Severity.WARNING)
+
+
+def decode(document: Document, file: str = "") -> Declared | Stray:
+    """Return the AuthPolicy that a document holds, as far as it can be read, with every mistake in its form."""
+    found = list(document.problems)
+    manifest, errors = _validated(document.value)
+    found += [_problem(error, document.value) for error in errors]
+    if manifest is None and errors and all(error["type"] == "extra_forbidden" for error in errors):
+        # Unknown fields apart it can be read: say what else is wrong in the same breath.
+        manifest, _ = _validated(_without(document.value, [error["loc"] for error in errors]))
+    if manifest is not None:
+        found += list(_repeated(manifest.spec, ("spec",)))
+    name = _name(document.value)
+    policy = policy_of(name, manifest.metadata.generation, manifest.spec) if name and manifest else None
+    target = target_of(name, document.value.get("spec")) if name else None
+    # A name that cannot be read still lends its places to the problems.
+    declared = Declared(name or PolicyName("", ""), policy, target, file=file, places=document.places)
+    placed = tuple(declared.located(_in_file(problem, file)) for problem in found)
+    return replace(declared, problems=placed) if name else Stray(placed, is_fault=True)
+
+
+def _validated(value: Any) -> tuple[Manifest | None, list[ErrorDetails]]:  # noqa: ANN401 - arbitrary YAML
+    try:
+        return Manifest.model_validate(value), []
+    except ValidationError as fault:
+        return None, fault.errors(include_url=False)
+
+
+def _name(value: Mapping[str, Any]) -> PolicyName | None:
+    try:
+        metadata = Metadata.model_validate(value.get("metadata"))
+    except ValidationError:
+        return None
+    return PolicyName(metadata.namespace, metadata.name)
+
+
+def _without(value: Any, paths: list[Path]) -> Any:  # noqa: ANN401 - arbitrary YAML
+    """Return a copy of `value` without the members at `paths`."""
+    gone = set(paths)
+
+    def copy(here: Any, path: Path) -> Any:  # noqa: ANN401 - arbitrary YAML
+        if isinstance(here, dict):
+            return {key: copy(item, (*path, key)) for key, item in here.items() if (*path, key) not in gone}
+        if isinstance(here, list):
+            return [copy(item, (*path, at)) for at, item in enumerate(here)]
+        return here
+
+    return copy(value, ())
+
+
+def _in_file(problem: Problem, file: str) -> Problem:
+    return replace(problem, file=file)
+
+
+def _problem(error: ErrorDetails, value: Any) -> Problem:  # noqa: ANN401 - arbitrary YAML
+    path, kind = tuple(error["loc"]), error["type"]
+    last = path[-1] if path else ""
+    if kind == "extra_forbidden":
+        return Problem("AZ105", f"unknown field {last}{_did_you_mean(str(last), _fields(path[:-1]))}", path)
+    if kind == "missing":
+        return Problem("AZ106", f"{last} is missing; add it", path[:-1])
+    if kind == "literal_error":
+        allowed = str(error.get("ctx", {}).get("expected", ""))
+        known = [word.strip("' ") for word in allowed.replace(" or ", ", ").split(",")]
+        return Problem("AZ108", f"{last} is one of {', '.join(known)}{_did_you_mean(str(error['input']), known)}", path)
+    if kind == "value_error":
+        return Problem("AZ110", str(error["msg"]).removeprefix("Value error, "), path)
+    if kind.endswith("_type") or kind in ("int_from_float",):
+        return Problem("AZ107", f"{last} has the wrong type: {_lower(error['msg'])}{_quote_hint(error)}", path)
+    return Problem("AZ109", f"{last}: {_lower(error['msg'])}", path)
+
+
+def _quote_hint(error: ErrorDetails) -> str:
+    given = error["input"]
+    plain = isinstance(given, bool | int | float) and error["type"] == "string_type"
+    return f'; put it in quotes: "{str(given).lower() if isinstance(given, bool) else given}"' if plain else ""
+
+
+def _lower(text: str) -> str:
+    return text[:1].lower() + text[1:]
+
+
+def _did_you_mean(word: str, known: list[str]) -> str:
+    folded = {each.lower(): each for each in known}
+    close = get_close_matches(word.lower(), list(folded), n=1, cutoff=0.6)
+    if close:
+        return f"; did you mean {folded[close[0]]}?"
+    return f"; known here: {', '.join(known)}" if known else ""
+
+
+def _fields(path: Path) -> list[str]:
+    """Return the names of the fields that may stand at `path`."""
+    model: Any = Manifest
+    for step in path:
+        if isinstance(step, int):
+            continue
+        fields = {(field.alias or name): field for name, field in model.model_fields.items()}
+        model = _model_in(fields[step].annotation) if step in fields else None
+        if model is None:
+            return []
+    return [field.alias or name for name, field in model.model_fields.items()]
+
+
+def _model_in(annotation: Any) -> Any:  # noqa: ANN401 - a type form
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    return next((model for part in get_args(annotation) if (model := _model_in(part))), None)
+
+
+def _repeated(value: v1alpha1.Object, path: Path) -> Iterator[Problem]:
+    """Yield a problem for each list item that says again what an item before it says."""
+    for name, field in type(value).model_fields.items():
+        here, item = (*path, field.alias or name), getattr(value, name)
+        if isinstance(item, v1alpha1.Object):
+            yield from _repeated(item, here)
+        if not isinstance(item, list):
+            continue
+        seen: dict[str, int] = {}
+        for at, each in enumerate(item):
+            if isinstance(each, v1alpha1.Object):
+                yield from _repeated(each, (*here, at))
+            word = getattr(each, each.list_key) if isinstance(each, v1alpha1.Object) and each.list_key else each
+            if isinstance(word, str) and seen.setdefault(word, at) != at:
+                yield Problem("AZ111", f"{word} is listed twice; keep one", (*here, at))

@@ -1,0 +1,140 @@
+"""Composition root: builds every part from Settings, runs them together, stops them in the opposite order."""
+
+import asyncio
+import json
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TextIO
+
+from authz.admin.server import HttpServer, admin_app
+from authz.envoy.endpoint import Endpoint
+from authz.envoy.server import CheckServer
+from authz.fetch.keys import HttpsKeys
+from authz.files.directory import Contents, Reader, UnreadableError
+from authz.files.watch import changes
+from authz.model.problem import Severity
+from authz.service.check import Checker
+from authz.service.keyring import KeyRing
+from authz.service.tokens import TokenMemory
+from authz.service.update import Updater
+from authz.settings import Address, Settings, described
+from authz.telemetry.audit import Auditor
+from authz.telemetry.lines import Lines
+from authz.telemetry.metrics import CONTENT_TYPE, Metrics
+
+
+class StartError(Exception):
+    """The service cannot start; the message says why and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """Where the service listens once it is up."""
+
+    checks: Address
+    admin: Address
+
+
+class SystemClock:
+    """The machine's clock."""
+
+    def time(self) -> float:
+        """Return Unix time in seconds."""
+        return time.time()
+
+    async def sleep(self, seconds: float) -> None:
+        """Return after `seconds`."""
+        await asyncio.sleep(seconds)
+
+
+class Service:
+    """Every part of `authz serve`, in one process."""
+
+    def __init__(self, settings: Settings, stream: TextIO = sys.stdout) -> None:
+        clock, memory = SystemClock(), TokenMemory()
+        said = settings.operator
+        lines = Lines(stream, clock.time, settings.allow_sample, said.client_address)
+        self.metrics = Metrics(lambda: ring.all(), lambda: len(memory))
+        self.audit = Auditor(self.metrics, lines)
+        ring = KeyRing(HttpsKeys(settings.fetch), clock, self.audit, settings.key_times)
+        self._ring = ring
+        self._clock = clock
+        self._settings = settings
+        self._reader = Reader([settings.policies])
+        self._updater = Updater(said, ring, memory)
+        self._checker = Checker(self._updater.store, ring, clock, self.audit)
+        self._server = CheckServer(Endpoint(self._checker, self.audit), settings.limits, settings.tls)
+        self._admin = HttpServer(admin_app(lambda: self._not_ready, self.metrics.text, CONTENT_TYPE))
+        self._not_ready = "policies are being loaded"
+
+    async def run(self, stopped: asyncio.Event, on_ready: Callable[[Running], None] = lambda running: None) -> None:
+        """Serve until `stopped` is set, then drain. Raises StartError."""
+        self._load_first()
+        try:
+            async with asyncio.TaskGroup() as parts:
+                background = [parts.create_task(self._ring.run()), parts.create_task(self._follow())]
+                running = await self._start()
+                await self._ring.first_tries()
+                self._not_ready = ""
+                self._announce(running)
+                on_ready(running)
+                await stopped.wait()
+                await self._stop()
+                for task in background:
+                    task.cancel()
+        except* StartError as faults:
+            raise faults.exceptions[0] from None
+
+    def _load_first(self) -> None:
+        try:
+            contents = self._reader.read()
+        except UnreadableError as fault:
+            raise StartError(f"{fault}; --policies names the directory of AuthPolicies") from fault
+        unknown = [problem for stray in contents.faults for problem in stray.problems]
+        unknown += [
+            problem for each in contents.declared if each.policy is None and each.target is None for problem in each.problems
+        ]
+        if unknown:
+            # What such a file should protect cannot be told, so nothing could be denied for it.
+            told = "\n".join(f"  {p.file}:{p.line}:{p.column} {p.code} {p.what}" for p in unknown)
+            raise StartError(f"it cannot be read what these are for, so starting could leave it open:\n{told}")
+        self._apply(contents)
+
+    def _apply(self, contents: Contents) -> None:
+        report = self._updater.apply(contents.declared)
+        problems = [problem for stray in contents.strays for problem in stray.problems]
+        problems += [problem for state in report.states for problem in state.problems]
+        ok = not any(problem.severity is Severity.ERROR for problem in problems)
+        self.audit.reloaded(report.states, problems, self._clock.time(), ok=ok)
+
+    async def _follow(self) -> None:
+        async for contents in changes(self._settings.policies, self._reader):
+            if isinstance(contents, UnreadableError):
+                self.audit.event("error", "policies.unreadable", why=str(contents), keeps="what was loaded last")
+            else:
+                self._apply(contents)
+
+    async def _start(self) -> Running:
+        settings = self._settings
+        try:
+            checks = Address(settings.listen.host, await self._server.start(str(settings.listen)))
+            admin = Address(settings.admin_listen.host, await self._admin.start(settings.admin_listen.host, settings.admin_listen.port))
+        except OSError as fault:
+            raise StartError(f"{fault}; choose another with --listen or --admin-listen (port 0 takes any free one)") from fault
+        return Running(checks, admin)
+
+    def _announce(self, running: Running) -> None:
+        self.audit.event("info", "ready", listen=str(running.checks), admin=str(running.admin), **described(self._settings))
+        if self._settings.ready_file is not None:
+            text = json.dumps({"listen": str(running.checks), "admin": str(running.admin)})
+            self._settings.ready_file.write_text(text + "\n", encoding="utf-8")
+
+    async def _stop(self) -> None:
+        self._not_ready = "stopping"
+        self.audit.event("info", "stopping", drain_seconds=self._settings.drain_seconds)
+        await self._server.drain()
+        await self._clock.sleep(self._settings.drain_seconds)
+        await self._server.stop(self._settings.grace_seconds)
+        await self._admin.stop()

@@ -1,0 +1,103 @@
+"""Compact JWS (RFC 7515), read strictly: one spelling of a token, one reading of its header and payload."""
+
+import binascii
+import re
+from collections.abc import Mapping
+from typing import Any, Final
+
+from authz.authn import json_text
+from authz.model.principal import Failure, Rank
+from authz.model.reason import Reason
+
+MAX_TOKEN: Final = 16 * 1024
+MAX_HEADER: Final = 4 * 1024
+MAX_KID: Final = 256
+_SHAPE: Final = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")
+_STANDARD: Final = str.maketrans("-_", "+/")
+_TYPES: Final = frozenset({"jwt", "at+jwt", "application/at+jwt"})
+# Headers that change what the signature covers or how the payload is read.
+_REFUSED: Final = ("crit", "b64", "zip", "enc")
+
+
+class Jws:
+    """A token that was taken apart and not verified.
+
+    Attributes:
+        algorithm: the header's `alg`.
+        kid: the header's `kid`, or None.
+        claims: the payload, an object.
+        signed: the octets that the signature covers.
+        signature: the signature.
+    """
+
+    __slots__ = ("algorithm", "claims", "kid", "signature", "signed")
+
+    def __init__(self, header: Mapping[str, Any], claims: Mapping[str, Any], signed: bytes, signature: bytes) -> None:
+        self.algorithm: str = header["alg"]
+        self.kid: str | None = header.get("kid")
+        self.claims = claims
+        self.signed = signed
+        self.signature = signature
+
+
+def read(token: str) -> Jws | Failure:
+    """Return the token taken apart, or why it cannot be read. Nothing in it is trusted yet."""
+    if len(token) > MAX_TOKEN:
+        return Failure(Reason.TOKEN_TOO_LARGE, Rank.UNREADABLE, f"at most {MAX_TOKEN} characters", f"{len(token)}")
+    if not _SHAPE.fullmatch(token):
+        return _malformed(_shape_of(token))
+    signing, _, signature_text = token.rpartition(".")
+    header_text, _, payload_text = signing.partition(".")
+    try:
+        signature = octets(signature_text)
+        header = json_text.parse(octets(header_text))
+        claims = json_text.parse(octets(payload_text))
+    except ValueError:
+        return _malformed("a part that is not base64url, or not JSON with one reading")
+    if len(header_text) > MAX_HEADER:
+        return _malformed("a header that is too large")
+    failure = _header_failure(header)
+    if failure is not None:
+        return failure
+    if not isinstance(claims, dict):
+        return _malformed("a payload that is no JSON object")
+    return Jws(header, claims, signing.encode("ascii"), signature)
+
+
+def octets(text: str) -> bytes:
+    """Return what unpadded base64url `text` stands for. Raises ValueError, also for a spelling that is not the only one."""
+    data = binascii.a2b_base64(text.translate(_STANDARD) + "=" * (-len(text) % 4), strict_mode=True)
+    # strict_mode lets unused bits pass: "QR" and "QQ" would be one octet, and one token have two spellings.
+    if len(text) % 4 and binascii.b2a_base64(data, newline=False).rstrip(b"=").decode() != text.translate(_STANDARD):
+        raise ValueError("unused bits are set")
+    return data
+
+
+def _header_failure(header: object) -> Failure | None:
+    if not isinstance(header, dict) or not isinstance(header.get("alg"), str):
+        return _malformed("a header without `alg`")
+    for name in _REFUSED:
+        if name in header:
+            return _malformed(f"the header parameter {name}")
+    kid = header.get("kid")
+    if "kid" in header and (not isinstance(kid, str) or len(kid) > MAX_KID):
+        return _malformed("a `kid` that is no short string")
+    kind = header.get("typ")
+    if "typ" in header and (not isinstance(kind, str) or kind.lower() not in _TYPES):
+        return Failure(Reason.TOKEN_TYPE, Rank.NOT_VERIFIED, "typ at+jwt or JWT", f"typ {kind!s:.40}")
+    if "cty" in header:
+        return _malformed("a nested token (cty)")
+    return None
+
+
+def _shape_of(token: str) -> str:
+    parts = token.count(".") + 1
+    if not token:
+        return "no token after the scheme"
+    if parts == 5:
+        return "an encrypted token (JWE)"
+    return f"{parts} parts" if parts != 3 else "characters that base64url does not have"
+
+
+def _malformed(got: str) -> Failure:
+    return Failure(Reason.TOKEN_MALFORMED, Rank.UNREADABLE, "a signed JWT in compact form", got)

@@ -1,0 +1,123 @@
+"""The token that a request presents: found in the places where a policy looks, in the order written."""
+
+import re
+from collections.abc import Callable
+from typing import Final
+from urllib.parse import unquote_plus
+
+from authz.model.issuer import Place, PlaceKind
+from authz.model.principal import Failure, Rank
+from authz.model.reason import Reason
+from authz.model.request import Request
+
+Find = Callable[[Request], list[str]]
+
+
+
+class Presented:
+    """A token as found. `unasked`: it stood in cookies only, which browsers send by themselves."""
+
+    __slots__ = ("place", "token", "unasked")
+
+    def __init__(self, token: str, place: Place) -> None:
+        self.token = token
+        self.place = place
+        self.unasked = place.kind is PlaceKind.COOKIE
+
+    def __repr__(self) -> str:
+        """Where it stood, never what it is."""
+        return f"Presented({self.place}, {len(self.token)} characters)"
+
+
+class Finder:
+    """Looks in some places for one token. Two different ones are one too many (RFC 6750 §2)."""
+
+    __slots__ = ("_finds", "_want")
+
+    def __init__(self, places: tuple[Place, ...]) -> None:
+        self._finds = tuple((place, _find(place)) for place in places)
+        self._want = ", ".join(str(place) for place in places)
+
+    def find(self, request: Request) -> Presented | Failure:
+        """Return the token, or why there is none that could be checked."""
+        first: Presented | None = None
+        for place, find in self._finds:
+            for token in find(request):
+                if first is None:
+                    first = Presented(token, place)
+                elif token != first.token:
+                    return self._several(first, place)
+        if first is None:
+            return Failure(Reason.CREDENTIALS_MISSING, Rank.NOT_PRESENTED, self._want)
+        return first
+
+    def _several(self, first: Presented, place: Place) -> Failure:
+        unasked = first.unasked and place.kind is PlaceKind.COOKIE
+        got = f"different tokens in {first.place} and {place}"
+        # Which of them would be the caller's cannot be told.
+        return Failure(Reason.CREDENTIALS_MULTIPLE, Rank.UNREADABLE, "one token", got, undecided=True, unasked=unasked)
+
+
+def _find(place: Place) -> Find:
+    match place.kind:
+        case PlaceKind.HEADER:
+            return _in_scheme(place.name.lower(), place.scheme) if place.scheme else _in_header(place.name.lower())
+        case PlaceKind.QUERY:
+            return _in_query(place.name)
+        case PlaceKind.COOKIE:
+            return _in_cookie(place.name)
+
+
+def _in_scheme(name: str, scheme: str) -> Find:
+    prefix, length = scheme.lower() + " ", len(scheme) + 1
+
+    def find(request: Request) -> list[str]:
+        value = request.headers.get(name)
+        if not value:
+            return []
+        # One header line with one token, the usual case. Repeated lines arrive joined with a comma, which no token holds.
+        if value[:length].lower() == prefix and "," not in value:
+            return [value[length:]]
+        return _tokens_of_scheme(value, scheme.lower())
+
+    return find
+
+
+def _tokens_of_scheme(value: str, scheme: str) -> list[str]:
+    tokens = []
+    for line in value.split(","):
+        word, _, token = line.strip(" ").partition(" ")
+        if word.lower() == scheme:
+            # A scheme without a token is something presented, and unreadable.
+            tokens.append(token)
+    return tokens
+
+
+def _in_header(name: str) -> Find:
+    def find(request: Request) -> list[str]:
+        value = request.headers.get(name)
+        return [part.strip(" ") for part in value.split(",")] if value else []
+
+    return find
+
+
+def _in_query(name: str) -> Find:
+    def find(request: Request) -> list[str]:
+        if not request.query:
+            return []
+        pairs = (pair.partition("=") for pair in request.query.split("&"))
+        return [unquote_plus(value) for key, _, value in pairs if unquote_plus(key) == name]
+
+    return find
+
+
+def _in_cookie(name: str) -> Find:
+    def find(request: Request) -> list[str]:
+        sent = request.headers.get("cookie")
+        if not sent:
+            return []
+        # RFC 6265 separates with ";"; two header lines arrive joined with a comma.
+        pairs = (part.strip(" ").partition("=") for part in re.split("[;,]", sent))
+        return [value.strip('"') for key, _, value in pairs if key == name]
+
+    return find

@@ -1,0 +1,76 @@
+"""authz serve"""
+
+import asyncio
+import signal
+from pathlib import Path
+from typing import Any
+
+import click
+
+from authz import settings
+from authz.app import Running, Service, StartError
+from authz.cli import exits
+from authz.cli.options import operator_options, raise_mistakes, take_fetch, take_operator
+from authz.envoy.server import ServerLimits
+from authz.envoy.tls import TlsError
+from authz.settings import Address, Mistakes, Settings
+
+_FILE = click.Path(path_type=Path, dir_okay=False)
+
+
+@click.command()
+@click.option("--policies", required=True, type=click.Path(path_type=Path), metavar="DIR", help="Directory of AuthPolicies; followed while it changes.")
+@click.option("--listen", default="127.0.0.1:9001", show_default=True, metavar="HOST:PORT", help="Where Envoy asks (gRPC). Port 0 takes any free one.")
+@click.option("--admin-listen", default="127.0.0.1:9002", show_default=True, metavar="HOST:PORT", help="Where /livez, /readyz and /metrics are.")
+@operator_options
+@click.option("--tls-cert", type=_FILE, metavar="FILE", help="Certificate chain of the gRPC port (PEM); read anew when it changes.")
+@click.option("--tls-key", type=_FILE, metavar="FILE", help="Its private key.")
+@click.option("--tls-client-ca", type=_FILE, metavar="FILE", help="Only clients with a certificate of this CA may ask (mTLS).")
+@click.option("--max-message-bytes", type=click.IntRange(min=65536), default=16 * 1024 * 1024, show_default=True, help="The largest CheckRequest.")
+@click.option("--max-deadline", type=click.FloatRange(min=0.05), default=5.0, show_default=True, help="Longest time for one check, in seconds.")
+@click.option("--connection-age", type=click.FloatRange(min=1), default=120.0, show_default=True, help="Seconds after which a connection is closed gracefully.")
+@click.option("--drain", type=click.FloatRange(min=0), default=5.0, show_default=True, help="Seconds to go on answering after SIGTERM.")
+@click.option("--grace", type=click.FloatRange(min=0), default=20.0, show_default=True, help="Seconds that checks under way may then still take.")
+@click.option("--allow-sample", type=click.FloatRange(0, 1), default=0.01, show_default=True, help="Share of allowed requests that is logged.")
+@click.option("--ready-file", type=_FILE, metavar="FILE", help="Written with the real addresses once everything is up.")
+@exits.coded
+def serve(**given: Any) -> int:
+    """Answer Envoy's checks by the AuthPolicies of a directory."""
+    mistakes = Mistakes()
+    nowhere = Address("127.0.0.1", 0)
+    operator, fetch = take_operator(mistakes, given), take_fetch(mistakes, given)
+    chosen = Settings(
+        policies=given["policies"],
+        listen=mistakes.take("--listen", lambda: settings.address(given["listen"]), nowhere),
+        admin_listen=mistakes.take("--admin-listen", lambda: settings.address(given["admin_listen"]), nowhere),
+        operator=operator,
+        fetch=fetch,
+        tls=mistakes.take(
+            "--tls-cert, --tls-key, --tls-client-ca",
+            lambda: settings.tls_files(given["tls_cert"], given["tls_key"], given["tls_client_ca"]),
+            None,
+        ),
+        limits=ServerLimits(given["max_message_bytes"], given["max_deadline"], given["connection_age"]),
+        drain_seconds=given["drain"],
+        grace_seconds=given["grace"],
+        allow_sample=given["allow_sample"],
+        ready_file=given["ready_file"],
+    )
+    raise_mistakes(mistakes)
+    return asyncio.run(_serve(chosen))
+
+
+async def _serve(chosen: Settings) -> int:
+    stopped = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopped.set)
+
+    def ready(running: Running) -> None:
+        click.echo(f"checks on {running.checks} (gRPC), health and metrics on http://{running.admin}", err=True)
+
+    try:
+        await Service(chosen).run(stopped, ready)
+    except (StartError, TlsError) as fault:
+        exits.fail(str(fault), exits.UNREADABLE)
+    return exits.OK

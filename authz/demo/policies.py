@@ -1,0 +1,67 @@
+"""The demo's policies: commented, to be read and edited."""
+
+from pathlib import Path
+from typing import Final
+
+IDPS: Final = """\
+# Definitions: who may vouch for a token. A policy without hosts and rules decides nothing;
+# others take these definitions by `definitionsFrom`.
+apiVersion: ingress-authz.dev/v1alpha1
+kind: AuthPolicy
+metadata: {name: idps, namespace: platform}
+spec:
+  issuers:
+  - name: demo
+    issuer: @ISSUER@              # must equal the token's `iss`; its keys are found by discovery
+    algorithms: [RS256]
+"""
+
+ORDERS: Final = """\
+# The orders API. Edit this file while the demo runs: a change is in force in less than a second.
+apiVersion: ingress-authz.dev/v1alpha1
+kind: AuthPolicy
+metadata: {name: orders, namespace: shop}
+spec:
+  hosts: [127.0.0.1, localhost]
+  pathPrefixes: [/orders]         # other paths on these hosts are denied: no policy covers them
+  definitionsFrom: [{namespace: platform, name: idps}]
+  audiences: [orders]             # a token for anybody else is refused
+
+  deny:                           # before every rule
+  - name: blocked
+    clientIP: {cidrs: [127.0.0.2/32]}
+
+  rules:                          # the first rule that matches decides; none: denied
+  - name: health
+    matches:
+    - {path: {type: Exact, value: /orders/healthz}, methods: [GET, HEAD]}
+    allow:
+    - {name: anyone, anonymous: {}}
+
+  - name: read
+    matches:
+    - {path: {type: PathPrefix, value: /orders}, methods: [GET, HEAD]}
+    allow:                        # alternatives: one of them must hold
+    - name: readers
+      jwt: {issuers: [demo], scopes: [orders.read]}
+    forward:
+      headers:                    # what the upstream gets to know; what a client sends in these names is overwritten
+      - {name: x-auth-subject, from: {claim: [sub]}}
+
+  - name: write
+    matches:
+    - {path: {type: PathPrefix, value: /orders}, methods: [POST, PUT, DELETE]}
+    allow:
+    - name: writers
+      jwt: {issuers: [demo], scopes: [orders.write]}
+"""
+
+
+def write(folder: Path, issuer: str) -> bool:
+    """Write the policies for an issuer's URL, unless the folder holds some already. Return whether they were written."""
+    folder.mkdir(parents=True, exist_ok=True)
+    if any(folder.glob("*.yaml")):
+        return False
+    (folder / "idps.yaml").write_text(IDPS.replace("@ISSUER@", issuer), encoding="utf-8")
+    (folder / "orders.yaml").write_text(ORDERS, encoding="utf-8")
+    return True

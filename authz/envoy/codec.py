@@ -1,0 +1,109 @@
+"""CheckRequest bytes → Request; Decision → CheckResponse bytes.
+
+Envoy takes a response with status 0 for an allow, whatever else it holds, so both kinds are built in one place each, and a
+denial always has a status that is not 0 (envoy.service.auth.v3.CheckResponse).
+"""
+
+import re
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Final
+
+from google.protobuf.internal.containers import RepeatedCompositeFieldContainer
+from google.protobuf.message import DecodeError
+
+from authz.envoy.pb import ext_authz_pb2 as pb
+from authz.model.decision import Allow, Decision, Deny
+from authz.model.request import Request
+
+# google.rpc.Code: what gRPC clients of a denied call would be told.
+_UNAUTHENTICATED: Final = 16
+_PERMISSION_DENIED: Final = 7
+_OVERWRITE: Final = pb.HeaderValueOption.OVERWRITE_IF_EXISTS_OR_ADD
+_REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,128}")
+# Envoy adds it to a request that it let through without an answer; a client could forge it.
+_ALWAYS_REMOVED: Final = ("x-envoy-auth-failure-mode-allowed",)
+# Control characters, CR and LF above all, would be written to the wire as they are.
+_UNSAFE: Final = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
+
+_read = pb.CheckRequest.FromString
+
+
+def request_of(data: bytes) -> Request | None:
+    """Return the request that a CheckRequest describes, or None where it describes no HTTP request at all."""
+    try:
+        attributes = _read(data).attributes
+    except DecodeError:
+        return None
+    if not attributes.HasField("request") or not attributes.request.HasField("http"):
+        return None
+    http = attributes.request.http
+    headers: Mapping[str, str] = http.headers
+    if not headers and http.HasField("header_map"):
+        headers = _joined(http.header_map)
+    return Request(
+        http.method,
+        http.host,
+        http.path,
+        headers,
+        attributes.source.address.socket_address.address,
+        attributes.context_extensions["policy"] if "policy" in attributes.context_extensions else "",
+    )
+
+
+def _joined(header_map: pb.HeaderMap) -> dict[str, str]:
+    """Return raw headers (`encode_raw_headers`) in the form of the map: lower-case names, repeated values joined with ","."""
+    headers: dict[str, str] = {}
+    for header in header_map.headers:
+        name = header.key.lower()
+        # Octets that are no UTF-8 stay apart from every value that a policy can name.
+        value = header.raw_value.decode("utf-8", "surrogateescape") if header.raw_value else header.value
+        headers[name] = f"{headers[name]},{value}" if name in headers else value
+    return headers
+
+
+def response_of(decision: Decision, request: Request | None) -> bytes:
+    """Return the CheckResponse of a decision."""
+    if isinstance(decision, Allow):
+        return _allowed(decision)
+    return _denied(decision, request.headers.get("x-request-id", "") if request is not None else "")
+
+
+@lru_cache(maxsize=8192)
+def _allowed(allow: Allow) -> bytes:
+    response = pb.CheckResponse()
+    response.status.code = 0
+    answer = response.ok_response
+    for name, value in allow.set_headers:
+        _add(answer.headers, name, value)
+    answer.headers_to_remove.extend((*allow.remove_headers, *_ALWAYS_REMOVED))
+    answer.query_parameters_to_remove.extend(allow.remove_query)
+    _metadata(response, "allow", allow)
+    return response.SerializeToString()
+
+
+def _denied(deny: Deny, request_id: str) -> bytes:
+    response = pb.CheckResponse()
+    response.status.code = _UNAUTHENTICATED if deny.status == 401 else _PERMISSION_DENIED
+    answer = response.denied_response
+    answer.status.code = deny.status
+    answer.body = deny.body
+    for name, value in deny.headers:
+        _add(answer.headers, name, value)
+    if _REQUEST_ID.fullmatch(request_id):
+        _add(answer.headers, "x-request-id", request_id)
+    _metadata(response, "deny", deny)
+    return response.SerializeToString()
+
+
+def _add(headers: RepeatedCompositeFieldContainer[pb.HeaderValueOption], name: str, value: str) -> None:
+    option = headers.add()
+    option.header.key = name
+    option.header.value = _UNSAFE.sub("", value)
+    option.append_action = _OVERWRITE
+
+
+def _metadata(response: pb.CheckResponse, word: str, decision: Decision) -> None:
+    """Tell Envoy's access log what was decided: %DYNAMIC_METADATA(envoy.filters.http.ext_authz:reason)%."""
+    fields = {"decision": word, "reason": decision.reason.value, "policy": decision.policy, "rule": decision.rule}
+    response.dynamic_metadata.update({name: value for name, value in fields.items() if value})

@@ -1,0 +1,31 @@
+"""Issuers' key sets over HTTPS: by discovery, or straight from a URL."""
+
+from authz.authn.discovery import DiscoveryError, default_url, jwks_uri
+from authz.fetch.client import FetchLimits, HttpsClient
+from authz.model.issuer import Issuer
+from authz.service.ports import FetchedKeys, FetchError
+
+
+class HttpsKeys:
+    """Satisfies service.ports.KeyFetcher."""
+
+    def __init__(self, limits: FetchLimits) -> None:
+        self._client = HttpsClient(limits)
+
+    async def fetch(self, issuer: Issuer) -> FetchedKeys:
+        """Return the issuer's JWKS. Raises FetchError."""
+        try:
+            url = issuer.keys.jwks_url or await self._discovered(issuer)
+            fetched = await self._client.get(url)
+        except FetchError:
+            raise
+        except Exception as fault:  # noqa: BLE001 - the port promises one kind of error, and a fetch loop must live
+            raise FetchError(f"{issuer.issuer}: {type(fault).__name__}") from fault
+        return FetchedKeys(fetched.body, fetched.max_age)
+
+    async def _discovered(self, issuer: Issuer) -> str:
+        url = issuer.keys.discovery_url or default_url(issuer.issuer)
+        try:
+            return jwks_uri((await self._client.get(url)).body, issuer.issuer)
+        except DiscoveryError as fault:
+            raise FetchError(f"{url}: {fault}") from fault

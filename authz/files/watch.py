@@ -1,0 +1,66 @@
+"""Tells when a directory of policies has changed: the system's notice where there is one, a look now and then in any case."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Final
+
+from watchfiles import awatch
+
+from authz.files.directory import Contents, Reader, Signature, UnreadableError
+
+# How long files must have been quiet before they are read: editors and copies write in several steps.
+QUIET: Final = 0.05
+# How often to look although no notice came: network file systems send none.
+LOOK: Final = 10.0
+
+
+async def changes(directory: Path, reader: Reader) -> AsyncIterator[Contents | UnreadableError]:
+    """Yield what the directory holds after each change, or why it cannot be read now."""
+    known = _signatures(reader)
+    async for _ in _notices(directory):
+        seen = await _settled(reader)
+        if _same(seen, known):
+            continue
+        known = seen
+        try:
+            yield seen if isinstance(seen, UnreadableError) else reader.read()
+        except UnreadableError as fault:
+            yield fault
+
+
+async def _notices(directory: Path) -> AsyncIterator[None]:
+    """Yield whenever something may have changed: on the system's notice, and every LOOK seconds."""
+    while True:
+        try:
+            async for _ in awatch(
+                directory, debounce=int(QUIET * 1000), step=10, yield_on_timeout=True, rust_timeout=int(LOOK * 1000)
+            ):
+                yield
+        except (OSError, RuntimeError):
+            # The directory itself is gone, or the system gives no more watches: look without notice until it does.
+            await asyncio.sleep(1)
+            yield
+
+
+async def _settled(reader: Reader) -> dict[Path, Signature] | UnreadableError:
+    """Return the signatures once two looks in a row agree."""
+    seen = _signatures(reader)
+    for _ in range(20):
+        await asyncio.sleep(QUIET)
+        again = _signatures(reader)
+        if _same(again, seen):
+            break
+        seen = again
+    return seen
+
+
+def _signatures(reader: Reader) -> dict[Path, Signature] | UnreadableError:
+    try:
+        return reader.signatures()
+    except UnreadableError as fault:
+        return fault
+
+
+def _same(one: dict[Path, Signature] | UnreadableError, other: dict[Path, Signature] | UnreadableError) -> bool:
+    return one == other or (isinstance(one, UnreadableError) and isinstance(other, UnreadableError))

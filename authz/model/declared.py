@@ -1,0 +1,62 @@
+"""What a source holds: objects as they were written, read as far as they can be."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from authz.model.policy import Policy, PolicyName
+from authz.model.problem import Problem, Severity
+
+
+Path = tuple[str | int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Declared:
+    """One AuthPolicy as a source holds it.
+
+    Attributes:
+        name: which object.
+        policy: what it declares, as far as it can be read; None where it cannot.
+        target: a policy with its hosts, path prefixes and mode and nothing else, where at least those can be read.
+        problems: what was found wrong while it was read.
+        file: where it stands; "" where it came from elsewhere.
+        places: line and column, from 1, of what stands in it, by path.
+    """
+
+    name: PolicyName
+    policy: Policy | None
+    target: Policy | None = None
+    problems: tuple[Problem, ...] = ()
+    file: str = ""
+    places: Mapping[Path, tuple[int, int]] = field(default_factory=dict, repr=False, compare=False)
+
+    def located(self, problem: Problem) -> Problem:
+        """Return a problem that is known by its path with file, line and column."""
+        if problem.line or not self.file:
+            return problem
+        line, column = self.place(problem.path)
+        return replace(problem, file=self.file, line=line, column=column)
+
+    def place(self, path: Path) -> tuple[int, int]:
+        """Return line and column of what is at `path`, or of the closest thing around it."""
+        while path and path not in self.places:
+            path = path[:-1]
+        return self.places.get(path, (1, 1))
+
+    @property
+    def is_sound(self) -> bool:
+        """Whether it was read without an error."""
+        return self.policy is not None and not any(problem.severity is Severity.ERROR for problem in self.problems)
+
+
+@dataclass(frozen=True, slots=True)
+class Stray:
+    """Something in a source that is no AuthPolicy, or cannot be read at all.
+
+    Attributes:
+        problems: why.
+        is_fault: nothing is known of what it should have held: not a removal, but a fault.
+    """
+
+    problems: tuple[Problem, ...]
+    is_fault: bool

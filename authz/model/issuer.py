@@ -1,0 +1,58 @@
+"""Who may vouch for a token, and where tokens are looked for."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class PlaceKind(StrEnum):
+    """Which part of a request a credential is read from."""
+
+    HEADER = "header"
+    QUERY = "query"
+    COOKIE = "cookie"
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """One place where a credential may stand: a header (with a scheme, or bare), a query parameter or a cookie."""
+
+    kind: PlaceKind
+    name: str
+    scheme: str = ""
+
+    def __str__(self) -> str:
+        """The place in words: `header authorization (Bearer)`."""
+        return f"{self.kind} {self.name}" + (f" ({self.scheme})" if self.scheme else "")
+
+
+AUTHORIZATION_BEARER = Place(PlaceKind.HEADER, "authorization", "Bearer")
+
+
+@dataclass(frozen=True, slots=True)
+class KeySource:
+    """Where an issuer's keys come from: exactly one of the three is set."""
+
+    discovery_url: str = ""
+    jwks_url: str = ""
+    jwks: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Issuer:
+    """One issuer of tokens. Equal issuers share keys; the name is only how a policy calls it.
+
+    Attributes:
+        name: how the rules of a policy refer to it.
+        issuer: what `iss` and the metadata's issuer must equal, byte for byte.
+        keys: where its public keys come from.
+        algorithms: the `alg` values that are accepted, all of them asymmetric.
+        clock_skew: tolerance for `exp`, `nbf` and `iat`, in seconds.
+        places: where its tokens are looked for, in this order.
+    """
+
+    name: str
+    issuer: str
+    keys: KeySource
+    algorithms: tuple[str, ...]
+    clock_skew: int
+    places: tuple[Place, ...]

@@ -1,0 +1,38 @@
+"""What the operator says for the whole installation, and policies cannot change."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class ClientAddress:
+    """How the client's address is found.
+
+    Attributes:
+        header: "" for the peer of the proxy's connection, `x-forwarded-for` for the list that proxies append to,
+            or the name of a header that holds one address.
+        hops: for `x-forwarded-for`: how many trusted proxies stand before Envoy.
+        appended: for `x-forwarded-for`: whether Envoy itself appends its peer (`use_remote_address: true`).
+        trusted: CIDRs of the peers whose header counts; the peer's own address is the client's elsewhere.
+    """
+
+    header: str = ""
+    hops: int = 0
+    appended: bool = True
+    trusted: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Operator:
+    """The operator's settings that take part in decisions.
+
+    Attributes:
+        client_address: None until the operator says how; policies with `clientIP` are refused until then.
+        unprotected: canonical hosts where requests that no policy covers pass.
+        unprotected_all: the same for every host.
+        identity_headers: names, besides `x-auth-*`, that policies may forward.
+    """
+
+    client_address: ClientAddress | None = None
+    unprotected: frozenset[str] = frozenset()
+    unprotected_all: bool = False
+    identity_headers: frozenset[str] = frozenset()

@@ -1,0 +1,177 @@
+"""AuthPolicy as immutable values: what was declared, before it is compiled. Field by field docs/reference/authpolicy.md."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from authz.model.issuer import Issuer
+
+
+class Mode(StrEnum):
+    """Whether a policy or rule decides, or only says what it would have decided."""
+
+    ENFORCE = "Enforce"
+    SHADOW = "Shadow"
+
+
+class PathKind(StrEnum):
+    """How a path is compared."""
+
+    EXACT = "Exact"
+    PREFIX = "PathPrefix"
+    TEMPLATE = "Template"
+    REGEX = "RegularExpression"
+
+
+class ClaimMatch(StrEnum):
+    """How many of the listed values a claim must have."""
+
+    ANY = "Any"
+    ALL = "All"
+    NONE = "None"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class PolicyName:
+    """Namespace and name of a policy."""
+
+    namespace: str
+    name: str
+
+    def __str__(self) -> str:
+        """`namespace/name`."""
+        return f"{self.namespace}/{self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class PathMatch:
+    """How a rule compares the path."""
+
+    kind: PathKind
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
+class RequestMatch:
+    """One item of `matches`: path and methods, both of which must fit; a member that is not given fits all."""
+
+    path: PathMatch | None = None
+    methods: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimCondition:
+    """What a claim must say. `path` leads into nested objects; `separator` splits a string into several values."""
+
+    path: tuple[str, ...]
+    match: ClaimMatch
+    values: tuple[str, ...]
+    separator: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class JwtCondition:
+    """What a token must be: from one of the named issuers, with all the scopes, for one of the audiences."""
+
+    issuers: tuple[str, ...]
+    audiences: tuple[str, ...] = ()
+    scopes: tuple[str, ...] = ()
+    claims: tuple[ClaimCondition, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class AddressRange:
+    """From one address to another, both included."""
+
+    first: str
+    last: str
+
+
+@dataclass(frozen=True, slots=True)
+class AddressCondition:
+    """Which client addresses are meant: any of the CIDRs and ranges."""
+
+    cidrs: tuple[str, ...] = ()
+    ranges: tuple[AddressRange, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class HeaderCondition:
+    """A header that must be there, with one of the values where values are given."""
+
+    name: str
+    values: tuple[str, ...] = ()
+    ignore_case: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One item of `allow` or `deny`. Its members must all hold; `anonymous` says that it names no caller."""
+
+    name: str
+    anonymous: bool = False
+    jwt: JwtCondition | None = None
+    addresses: AddressCondition | None = None
+    headers: tuple[HeaderCondition, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ForwardedHeader:
+    """A header for the upstream: a fixed value, or a claim of the caller's token."""
+
+    name: str
+    value: str = ""
+    claim: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """How a denial looks to the client: status, message and further headers; 0 and "" keep the usual ones."""
+
+    status: int = 0
+    message: str = ""
+    headers: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Denied:
+    """The policy's own words for an unknown and for a known caller. A 503 is never rewritten."""
+
+    unauthenticated: Answer = Answer()
+    forbidden: Answer = Answer()
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """Which requests it is for, and who may make them."""
+
+    name: str
+    mode: Mode
+    matches: tuple[RequestMatch, ...]
+    deny: tuple[Item, ...]
+    allow: tuple[Item, ...]
+    forward: tuple[ForwardedHeader, ...] = ()
+    keep_credentials: bool = False
+    denied: Denied | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """One AuthPolicy, as declared."""
+
+    name: PolicyName
+    generation: int
+    hosts: tuple[str, ...]
+    path_prefixes: tuple[str, ...]
+    mode: Mode
+    preflight: bool
+    definitions_from: tuple[PolicyName, ...]
+    audiences: tuple[str, ...]
+    issuers: tuple[Issuer, ...]
+    deny: tuple[Item, ...]
+    rules: tuple[Rule, ...]
+    denied: Denied = Denied()
+
+    @property
+    def only_defines(self) -> bool:
+        """Whether this policy decides nothing and only holds definitions for others."""
+        return not self.hosts and not self.rules

@@ -1,0 +1,29 @@
+"""The HTTP request that is being checked."""
+
+from collections.abc import Mapping
+
+
+class Request:
+    """One request as the proxy described it. Made once per check, so a plain slotted class.
+
+    Attributes:
+        method: as sent (`:method`).
+        host: as sent (`:authority`), port and case included.
+        path: as sent (`:path`) without the query; "" where the proxy sent none.
+        query: as sent, without the "?"; "" where there is none.
+        headers: lower-case names; the values of a repeated header are joined with ",".
+        peer: text of the address that the proxy's downstream connection comes from; "" where unknown.
+        policy: the policy that the route names (`context_extensions: policy`), or "".
+    """
+
+    __slots__ = ("headers", "host", "method", "path", "peer", "policy", "query")
+
+    def __init__(
+        self, method: str, host: str, target: str, headers: Mapping[str, str], peer: str = "", policy: str = ""
+    ) -> None:
+        self.method = method
+        self.host = host
+        self.path, _, self.query = target.partition("?")
+        self.headers = headers
+        self.peer = peer
+        self.policy = policy

@@ -1,0 +1,148 @@
+"""A policy, compiled: everything that can be known when it is loaded is computed then."""
+
+from collections.abc import Callable, Iterable, Mapping
+
+from authz.model.decision import Allow, Deny
+from authz.model.issuer import Issuer
+from authz.model.policy import Item, Mode, Policy, RequestMatch, Rule
+from authz.model.principal import Failure, Rank
+from authz.model.reason import Reason
+from authz.policy import paths
+from authz.policy.answers import deny
+from authz.policy.forwarding import Removal
+from authz.policy.items import Alternative, CompiledItem, Path, guard
+from authz.policy.view import Reader
+
+ReaderOf = Callable[[tuple[Issuer, ...], tuple[str, ...]], Reader]
+RequestTest = Callable[[str, str], bool]
+
+
+
+class CompiledRule:
+    """One rule: which requests, what is denied, who is allowed, in which order."""
+
+    __slots__ = ("_tests", "alternatives", "at", "deny", "denied", "is_shadow", "name", "path", "removal")
+
+    def __init__(self, at: int, rule: Rule, parts: "Parts") -> None:
+        self.at = at
+        self.name = rule.name
+        self.path: Path = ("spec", "rules", at)
+        self.is_shadow = rule.mode is Mode.SHADOW
+        self.denied = rule.denied or parts.policy.denied
+        self.removal = None if rule.keep_credentials else parts.removal
+        self._tests = tuple(_request_test(match) for match in rule.matches)
+        self.deny = tuple(parts.item(item, (*self.path, "deny", n)) for n, item in enumerate(rule.deny))
+        self.alternatives = self._alternatives(rule, parts)
+
+    def _alternatives(self, rule: Rule, parts: "Parts") -> tuple[Alternative, ...]:
+        removed = parts.owned | (frozenset() if self.removal is None else self.removal.headers)
+        base = Allow(Reason.RULE_ALLOW, parts.name, rule.name, remove_headers=tuple(sorted(removed)))
+        named = dict.fromkeys(name for item in rule.allow if item.jwt for name in item.jwt.issuers)
+        watch = guard(parts.reader(tuple(named))) if named else None
+        return tuple(
+            Alternative(parts.item(item, (*self.path, "allow", n)), base, rule.forward, watch)
+            for n, item in enumerate(rule.allow)
+        )
+
+    def matches(self, method: str, path: str) -> bool:
+        """Return whether the rule is for such a request."""
+        if not self._tests:
+            return True
+        for test in self._tests:
+            if test(method, path):
+                return True
+        return False
+
+
+class Parts:
+    """What the rules of one policy share while it is compiled."""
+
+    def __init__(
+        self, policy: Policy, issuers: Mapping[str, Issuer], owned: frozenset[str], reader_of: ReaderOf
+    ) -> None:
+        self.policy = policy
+        self.name = str(policy.name)
+        self.owned = owned
+        self.removal = Removal(place for issuer in issuers.values() for place in issuer.places)
+        self._issuers = issuers
+        self._reader_of = reader_of
+        self._readers: dict[tuple[str, ...], Reader] = {}
+
+    def reader(self, names: tuple[str, ...]) -> Reader:
+        """Return the one reader of this policy for these issuers."""
+        if names not in self._readers:
+            self._readers[names] = self._reader_of(tuple(self._issuers[name] for name in names), self.policy.audiences)
+        return self._readers[names]
+
+    def item(self, item: Item, path: Path) -> CompiledItem:
+        """Return an item ready to be asked."""
+        return CompiledItem(item, self.reader(item.jwt.issuers) if item.jwt else None, path)
+
+
+class CompiledPolicy:
+    """One policy, ready to decide. `broken`: it never compiled, and every request that it covers is answered 503."""
+
+    __slots__ = ("broken", "deny", "denied", "hosts", "is_shadow", "name", "none", "nobody", "preflight", "prefixes", "removal", "rules", "shadow_rules")
+
+    def __init__(self, policy: Policy, parts: Parts | None) -> None:
+        self.name = str(policy.name)
+        self.hosts = policy.hosts
+        self.prefixes = tuple(paths.bare_prefix(prefix) for prefix in policy.path_prefixes or ("/",))
+        self.is_shadow = policy.mode is Mode.SHADOW
+        self.denied = policy.denied
+        self.broken: Deny | None = None
+        self.preflight: Allow | None = None
+        self.removal = Removal(()) if parts is None else parts.removal
+        self.deny: tuple[CompiledItem, ...] = ()
+        self.rules: tuple[CompiledRule, ...] = ()
+        self.shadow_rules: tuple[CompiledRule, ...] = ()
+        self.none = deny(Failure(Reason.RULE_NONE, Rank.NOT_PERMITTED), policy=self.name, denied=policy.denied)
+        if parts is None:
+            self.broken = deny(Failure(Reason.POLICY_INVALID, Rank.NOT_PERMITTED), policy=self.name)
+            return
+        self.deny = tuple(parts.item(item, ("spec", "deny", n)) for n, item in enumerate(policy.deny))
+        rules = tuple(CompiledRule(at, rule, parts) for at, rule in enumerate(policy.rules))
+        self.rules = tuple(rule for rule in rules if not rule.is_shadow)
+        self.shadow_rules = tuple(rule for rule in rules if rule.is_shadow)
+        if policy.preflight:
+            removed = parts.owned | parts.removal.headers
+            self.preflight = Allow(Reason.PREFLIGHT_ALLOW, self.name, remove_headers=tuple(sorted(removed)))
+
+    def rule_for(self, method: str, path: str) -> CompiledRule | None:
+        """Return the first rule that is for such a request, or None. Rules in Shadow are not there."""
+        for rule in self.rules:
+            if rule.matches(method, path):
+                return rule
+        return None
+
+    def covers(self, patterns: Iterable[str], path: str) -> bool:
+        """Return whether the policy is for one of these host patterns and this path."""
+        return not frozenset(patterns).isdisjoint(self.hosts) and not frozenset(paths.prefixes(path)).isdisjoint(self.prefixes)
+
+
+def compile_policy(
+    policy: Policy, issuers: Mapping[str, Issuer], owned: frozenset[str], reader_of: ReaderOf
+) -> CompiledPolicy:
+    """Return `policy` ready to decide. It has no problems (see problems.py).
+
+    Args:
+        issuers: every issuer that the policy may name, its own and those of `definitionsFrom`.
+        owned: the spellings of every header that some policy of the installation forwards.
+        reader_of: makes the reader of the tokens of some issuers for some audiences.
+    """
+    return CompiledPolicy(policy, Parts(policy, issuers, owned, reader_of))
+
+
+def broken_policy(policy: Policy) -> CompiledPolicy:
+    """Return what stands in for a policy that has problems and no earlier version: it answers 503."""
+    return CompiledPolicy(policy, None)
+
+
+def _request_test(match: RequestMatch) -> RequestTest:
+    methods = frozenset(match.methods)
+    if match.path is None:
+        return lambda method, path: method in methods
+    fits = paths.test_of(match.path)
+    if not methods:
+        return lambda method, path: fits(path)
+    return lambda method, path: method in methods and fits(path)

@@ -1,0 +1,75 @@
+"""Conditions on headers and claims: from what was declared to a predicate that is ready to ask."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from authz.model.policy import ClaimCondition, ClaimMatch, HeaderCondition
+
+HeaderTest = Callable[[Mapping[str, str]], bool]
+ClaimTest = Callable[[Mapping[str, Any]], bool]
+
+_ABSENT: Final = object()
+
+
+def header_test(condition: HeaderCondition) -> HeaderTest:
+    """Return whether a request's headers fulfil `condition`. A repeated header is one value, joined with ",": no match."""
+    name = condition.name.lower()
+    if not condition.values:
+        return lambda headers: headers.get(name, "") != ""
+    if condition.ignore_case:
+        folded = frozenset(value.casefold() for value in condition.values)
+        return lambda headers: headers.get(name, "").casefold() in folded
+    values = frozenset(condition.values)
+    return lambda headers: headers.get(name, "") in values
+
+
+def claim_at(claims: Mapping[str, Any], path: tuple[str, ...]) -> Any:  # noqa: ANN401 - claims are arbitrary JSON
+    """Return the value that `path` leads to, or None where it leads nowhere."""
+    value: Any = claims
+    for step in path:
+        if not isinstance(value, Mapping):
+            return None
+        value = value.get(step, _ABSENT)
+        if value is _ABSENT:
+            return None
+    return value
+
+
+def claim_text(value: object) -> str | None:
+    """Return a scalar claim as text (`true`, `7`, the string itself), or None for null, objects, lists and fractions."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return str(value) if isinstance(value, int) else None
+
+
+def claim_values(claims: Mapping[str, Any], path: tuple[str, ...], separator: str = "") -> frozenset[str]:
+    """Return the values that a claim has: a list's items, a string split by `separator`, or the scalar alone."""
+    value = claim_at(claims, path)
+    items = value if isinstance(value, list) else [value]
+    texts = [text for item in items if (text := claim_text(item)) is not None]
+    if separator:
+        texts = [part for text in texts for part in text.split(separator) if part]
+    return frozenset(texts)
+
+
+def claim_test(condition: ClaimCondition) -> ClaimTest:
+    """Return whether claims fulfil `condition`. `None` needs the claim to be there: an absent claim proves nothing."""
+    wanted, path, separator = frozenset(condition.values), condition.path, condition.separator
+    match condition.match:
+        case ClaimMatch.ANY:
+            return lambda claims: not wanted.isdisjoint(claim_values(claims, path, separator))
+        case ClaimMatch.ALL:
+            return lambda claims: wanted <= claim_values(claims, path, separator)
+        case ClaimMatch.NONE:
+            return lambda claims: _has_none(claim_values(claims, path, separator), wanted)
+
+
+def _has_none(values: frozenset[str], wanted: frozenset[str]) -> bool:
+    return bool(values) and wanted.isdisjoint(values)
+
+
+def scopes_of(claims: Mapping[str, Any]) -> frozenset[str]:
+    """Return the scopes of a token: `scope` (RFC 9068, RFC 8693) and `scp` (Entra ID, Okta), as string or list."""
+    return claim_values(claims, ("scope",), " ") | claim_values(claims, ("scp",), " ")

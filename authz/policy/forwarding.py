@@ -1,0 +1,129 @@
+"""What the upstream sees: identity headers, their look-alikes, and the credentials that are taken away."""
+
+import re
+from collections.abc import Iterable, Mapping
+from itertools import product
+from typing import Any, Final
+from urllib.parse import unquote_plus
+
+from authz.model.issuer import Place, PlaceKind
+from authz.model.policy import ForwardedHeader
+from authz.model.request import Request
+from authz.policy.conditions import claim_at, claim_text
+
+MAX_VALUE: Final = 4096
+MAX_SEPARATORS: Final = 5
+_NAME: Final = re.compile(r"[a-z0-9]+(?:[-_][a-z0-9]+)*")
+_VALUE: Final = re.compile(r"[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?")
+_UNSAFE: Final = re.compile(r"[^\x20-\x7e]|%|^ | $")
+_ITEM_UNSAFE: Final = re.compile(r"[^\x21-\x7e]|[%,]")
+# Hop-by-hop headers, framing, and what Envoy routes on.
+_NEVER: Final = frozenset(
+    "connection content-length host keep-alive proxy-connection te trailer transfer-encoding upgrade".split()
+)
+
+
+def name_problem(name: str, extra: frozenset[str]) -> str:
+    """Return why policies may not forward a header of this name, or ""."""
+    lower = name.lower()
+    if not _NAME.fullmatch(lower) or lower in _NEVER or len(lower) > 64:
+        return f"{name} cannot be forwarded: letters, digits and single - or _ between them, and no hop-by-hop header"
+    if len(re.split("[-_]", lower)) - 1 > MAX_SEPARATORS:
+        return f"{name} has more than {MAX_SEPARATORS} separators; its look-alikes could not all be removed"
+    if not lower.startswith("x-auth-") and lower not in extra:
+        return f"{name} is not the operator's to give away: use x-auth-…, or have it added with --identity-header {lower}"
+    return ""
+
+
+def value_problem(value: str) -> str:
+    """Return why a fixed header value cannot be sent, or ""."""
+    if len(value) > MAX_VALUE or not _VALUE.fullmatch(value):
+        return f"a header value is 1 to {MAX_VALUE} printable ASCII characters without spaces around them"
+    return ""
+
+
+def variants(name: str) -> frozenset[str]:
+    """Return every spelling of a header name that a CGI-like backend takes for the same one.
+
+    >>> sorted(variants("x-auth-id"))
+    ['x-auth-id', 'x-auth_id', 'x_auth-id', 'x_auth_id']
+    """
+    parts = re.split("[-_]", name.lower())
+    spellings = product("-_", repeat=len(parts) - 1)
+    return frozenset("".join(part + mark for part, mark in zip(parts, (*marks, ""), strict=True)) for marks in spellings)
+
+
+def all_variants(names: Iterable[str]) -> frozenset[str]:
+    """Return the spellings of all the names."""
+    return frozenset(spelling for name in names for spelling in variants(name))
+
+
+def header_value(claims: Mapping[str, Any], path: tuple[str, ...]) -> str | None:
+    """Return a claim as a header value: "" where there is none, None where it is too long to be sent.
+
+    Octets outside printable ASCII, "%" and outer spaces are percent-encoded; a list's items are joined with ",".
+    """
+    value = claim_at(claims, path)
+    if isinstance(value, list):
+        texts = [text for item in value if (text := claim_text(item))]
+        text = ",".join(_ITEM_UNSAFE.sub(_percent, each) for each in texts)
+    else:
+        text = _UNSAFE.sub(_percent, claim_text(value) or "")
+    return text if len(text) <= MAX_VALUE else None
+
+
+def _percent(found: re.Match[str]) -> str:
+    return "".join(f"%{octet:02X}" for octet in found.group().encode("utf-8", "surrogatepass"))
+
+
+def values_of(
+    forward: tuple[ForwardedHeader, ...], claims: Mapping[str, Any]
+) -> tuple[tuple[str, str], ...] | ForwardedHeader:
+    """Return the headers to set for a caller with these claims, or the declared header whose value is too long."""
+    found: list[tuple[str, str]] = []
+    for header in forward:
+        value = header.value or header_value(claims, header.claim)
+        if value is None:
+            return header
+        if value:
+            found.append((header.name.lower(), value))
+    return tuple(found)
+
+
+class Removal:
+    """Takes the credentials of a policy out of what the upstream sees.
+
+    Headers are known ahead; a cookie is cut out of the request's `cookie` header, and a query parameter is named in the
+    raw spelling that the client used, only where it is there: naming an absent one makes Envoy write the query anew.
+    """
+
+    __slots__ = ("_cookies", "_queries", "headers")
+
+    def __init__(self, places: Iterable[Place]) -> None:
+        by_kind: dict[PlaceKind, set[str]] = {kind: set() for kind in PlaceKind}
+        for place in places:
+            by_kind[place.kind].add(place.name)
+        self.headers = frozenset(name.lower() for name in by_kind[PlaceKind.HEADER])
+        self._queries = frozenset(by_kind[PlaceKind.QUERY])
+        self._cookies = frozenset(by_kind[PlaceKind.COOKIE])
+
+    @property
+    def is_static(self) -> bool:
+        """Whether nothing depends on the request."""
+        return not self._queries and not self._cookies
+
+    def query_names(self, request: Request) -> tuple[str, ...]:
+        """Return the raw names of the request's query parameters that hold a credential."""
+        if not self._queries or not request.query:
+            return ()
+        raw = dict.fromkeys(pair.partition("=")[0] for pair in request.query.split("&"))
+        return tuple(name for name in raw if unquote_plus(name) in self._queries)
+
+    def cookie(self, request: Request) -> str | None:
+        """Return the `cookie` header without credentials, "" where nothing is left, None where it stays as it is."""
+        sent = request.headers.get("cookie", "") if self._cookies else ""
+        if not sent:
+            return None
+        parts = [part.strip() for part in re.split("[;,]", sent)]
+        kept = [part for part in parts if part.partition("=")[0].strip() not in self._cookies]
+        return None if len(kept) == len(parts) else "; ".join(part for part in kept if part)

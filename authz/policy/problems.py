@@ -1,0 +1,157 @@
+"""What is wrong with a declared policy that its types alone do not show: every mistake, each with its place."""
+
+from collections.abc import Iterator, Mapping
+from difflib import get_close_matches
+
+from authz.model.issuer import Issuer, PlaceKind
+from authz.model.operator import Operator
+from authz.model.policy import AddressCondition, Answer, ForwardedHeader, Item, Policy, Rule
+from authz.model.problem import Problem, Severity
+from authz.policy import addresses, forwarding, hosts, paths
+from authz.policy.reachability import unreachable
+
+Path = tuple[str | int, ...]
+
+
+def problems(policy: Policy, operator: Operator) -> list[Problem]:
+    """Return every mistake in `policy` itself; what it refers to is for `dangling`."""
+    return [
+        *_target(policy),
+        *_issuers(policy),
+        *_audiences(policy),
+        *(found for item, path in _items(policy) for found in _item(item, path, policy, operator)),
+        *(found for at, rule in enumerate(policy.rules) for found in _rule(rule, ("spec", "rules", at), operator)),
+        *_answers(policy),
+        *unreachable(policy),
+    ]
+
+
+def dangling(policy: Policy, issuers: Mapping[str, Issuer]) -> Iterator[Problem]:
+    """Yield a problem for each issuer that `policy` names and nobody defines. `issuers` are all that it may name."""
+    for item, path in _items(policy):
+        for at, name in enumerate(item.jwt.issuers if item.jwt else ()):
+            if name not in issuers:
+                what = f"no issuer is called {name} here{did_you_mean(name, sorted(issuers))}"
+                yield Problem("AZ201", f"{what} (spec.issuers and definitionsFrom)", (*path, "jwt", "issuers", at))
+
+
+def did_you_mean(word: str, known: list[str]) -> str:
+    """Return `; did you mean …?` with the closest known word, or ""."""
+    close = get_close_matches(word, known, n=1, cutoff=0.6)
+    return f"; did you mean {close[0]}?" if close else ""
+
+
+def _items(policy: Policy) -> Iterator[tuple[Item, Path]]:
+    for at, item in enumerate(policy.deny):
+        yield item, ("spec", "deny", at)
+    for number, rule in enumerate(policy.rules):
+        for at, item in enumerate(rule.deny):
+            yield item, ("spec", "rules", number, "deny", at)
+        for at, item in enumerate(rule.allow):
+            yield item, ("spec", "rules", number, "allow", at)
+
+
+def _target(policy: Policy) -> Iterator[Problem]:
+    for at, host in enumerate(policy.hosts):
+        if not hosts.is_pattern(host):
+            yield Problem("AZ301", f"{host} is no host: write it in lower case without port, or *. before it", ("spec", "hosts", at))
+    for at, prefix in enumerate(policy.path_prefixes):
+        why = "a path begins with /" if not prefix.startswith("/") else prefix != "/" and paths.ambiguity(prefix)
+        if why:
+            yield Problem("AZ302", f"{prefix} is no path prefix: {why}", ("spec", "pathPrefixes", at))
+    if policy.rules and not policy.hosts:
+        yield Problem("AZ303", "the policy has rules but no hosts, so it would never decide; add spec.hosts", ("spec", "rules"))
+    if policy.hosts and not policy.rules:
+        yield Problem("AZ304", "the policy has hosts but no rules, so it would deny everything; add spec.rules", ("spec", "hosts"))
+
+
+def _issuers(policy: Policy) -> Iterator[Problem]:
+    for at, issuer in enumerate(policy.issuers):
+        path = ("spec", "issuers", at)
+        if any(place.kind is PlaceKind.COOKIE for place in issuer.places):
+            yield Problem(
+                "AZ310",
+                "a token in a cookie is sent by browsers unasked: make sure that the API is safe from cross-site "
+                "requests (SameSite cookies, an anti-forgery token)",
+                (*path, "tokenFrom"),
+                severity=Severity.WARNING,
+            )
+        if any(place.kind is PlaceKind.QUERY for place in issuer.places):
+            yield Problem(
+                "AZ311",
+                "a token in a query parameter ends up in logs and browser histories (RFC 9700 §4.3.2); prefer a header",
+                (*path, "tokenFrom"),
+                severity=Severity.WARNING,
+            )
+
+
+def _audiences(policy: Policy) -> Iterator[Problem]:
+    if any(item.jwt for item, _ in _items(policy)) and not policy.audiences:
+        yield Problem(
+            "AZ305", "the policy takes tokens but does not say for whom they must be: add spec.audiences", ("spec",)
+        )
+
+
+def _item(item: Item, path: Path, policy: Policy, operator: Operator) -> Iterator[Problem]:
+    if item.jwt is not None:
+        for at, audience in enumerate(item.jwt.audiences):
+            if audience not in policy.audiences:
+                what = f"{audience} is not among spec.audiences, so this narrows to nothing"
+                yield Problem("AZ306", what, (*path, "jwt", "audiences", at))
+    if item.addresses is not None:
+        yield from _addresses(item.addresses, (*path, "clientIP"), operator)
+
+
+def _addresses(condition: AddressCondition, path: Path, operator: Operator) -> Iterator[Problem]:
+    if operator.client_address is None:
+        yield Problem(
+            "AZ307",
+            "how the client's address is found has not been said, and guessing could open this to everyone: "
+            "start with --client-address peer (or x-forwarded-for, or header:NAME)",
+            path,
+        )
+    for at, cidr in enumerate(condition.cidrs):
+        if why := addresses.cidr_problem(cidr):
+            yield Problem("AZ308", why, (*path, "cidrs", at))
+    for at, each in enumerate(condition.ranges):
+        if why := addresses.range_problem(each):
+            yield Problem("AZ308", why, (*path, "ranges", at))
+
+
+def _rule(rule: Rule, path: Path, operator: Operator) -> Iterator[Problem]:
+    for at, match in enumerate(rule.matches):
+        if match.path is not None and (why := paths.problem_of(match.path)):
+            yield Problem("AZ309", why, (*path, "matches", at, "path", "value"))
+    seen: set[str] = set()
+    for at, header in enumerate(rule.forward):
+        here = (*path, "forward", "headers", at)
+        yield from _forwarded(header, here, operator)
+        if header.name.lower() in seen:
+            yield Problem("AZ314", f"{header.name} is forwarded twice; keep one", (*here, "name"))
+        seen.add(header.name.lower())
+
+
+def _forwarded(header: ForwardedHeader, path: Path, operator: Operator) -> Iterator[Problem]:
+    if why := forwarding.name_problem(header.name, operator.identity_headers):
+        yield Problem("AZ312", why, (*path, "name"))
+    if header.value and (why := forwarding.value_problem(header.value)):
+        yield Problem("AZ313", why, (*path, "value"))
+
+
+def _answers(policy: Policy) -> Iterator[Problem]:
+    places: list[tuple[Answer, Path]] = []
+    owners = [(policy.denied, ("spec", "denied"))]
+    owners += [(rule.denied, ("spec", "rules", at, "denied")) for at, rule in enumerate(policy.rules) if rule.denied]
+    for denied, path in owners:
+        places += [(denied.unauthenticated, (*path, "unauthenticated")), (denied.forbidden, (*path, "forbidden"))]
+    for answer, path in places:
+        for at, (name, value) in enumerate(answer.headers):
+            if name.lower() in _RESERVED:
+                yield Problem("AZ315", f"{name} is set by the service; leave it out", (*path, "headers", at, "name"))
+            if why := forwarding.value_problem(value):
+                yield Problem("AZ313", why, (*path, "headers", at, "value"))
+        if 300 <= answer.status < 400 and "location" not in {name.lower() for name, _ in answer.headers}:
+            yield Problem("AZ316", f"status {answer.status} needs a Location among the headers", (*path, "statusCode"))
+
+
+_RESERVED = frozenset("cache-control connection content-length content-type retry-after transfer-encoding www-authenticate".split())

@@ -1,0 +1,83 @@
+"""Check one request. No exception crosses it: what is unforeseen becomes a deny, with a reason."""
+
+import asyncio
+from collections.abc import Awaitable
+from dataclasses import replace
+
+from authz.model.decision import Decision, Deny
+from authz.model.request import Request
+from authz.model.trace import Trace
+from authz.policy.decide import INTERNAL_ERROR, decide, shadows, view_of
+from authz.policy.snapshot import Snapshot
+from authz.policy.view import View
+from authz.service.keyring import IssuerKeys, KeyRing
+from authz.service.ports import Audit, Clock
+
+
+class SnapshotStore:
+    """Holds the snapshot in force. Readers take one reference for a whole check; a swap is one assignment."""
+
+    __slots__ = ("current",)
+
+    def __init__(self, snapshot: Snapshot) -> None:
+        self.current = snapshot
+
+
+class Checker:
+    """Answers checks from the snapshot in force."""
+
+    def __init__(self, store: SnapshotStore, ring: KeyRing, clock: Clock, audit: Audit) -> None:
+        self._store = store
+        self._ring = ring
+        self._clock = clock
+        self._audit = audit
+
+    def check(self, request: Request, budget: float) -> Decision | Awaitable[Decision]:
+        """Return the decision, or an awaitable of it where keys are being fetched that could change a deny.
+
+        Args:
+            budget: how many seconds the caller can wait.
+        """
+        try:
+            snapshot = self._store.current
+            view = view_of(snapshot, request, self._clock.time())
+            decision = decide(snapshot, view)
+            if view.wanted and isinstance(decision, Deny):
+                return self._after_fetch(request, view.wanted, budget)
+            return self._with_shadows(snapshot, view, decision)
+        except Exception as fault:  # noqa: BLE001 - the outermost frame of a check: whatever happened, deny
+            self._audit.failed(fault)
+            return INTERNAL_ERROR
+
+    def explain(self, request: Request) -> tuple[Decision, Trace]:
+        """Return the decision with the steps that led to it: the same evaluation, recorded."""
+        snapshot, trace = self._store.current, Trace()
+        view = view_of(snapshot, request, self._clock.time(), trace)
+        decision = decide(snapshot, view)
+        silent = view_of(snapshot, request, view.now)
+        return self._with_shadows(snapshot, silent, decision), trace
+
+    async def _after_fetch(self, request: Request, wanted: list[object], budget: float) -> Decision:
+        try:
+            fetches = (self._ring.fetched(each) for each in dict.fromkeys(wanted) if isinstance(each, IssuerKeys))
+            try:
+                async with asyncio.timeout(budget):
+                    await asyncio.gather(*fetches)
+            except TimeoutError:
+                pass  # Decided with what is known: the keys are still unavailable.
+            snapshot = self._store.current
+            view = view_of(snapshot, request, self._clock.time())
+            return self._with_shadows(snapshot, view, decide(snapshot, view))
+        except Exception as fault:  # noqa: BLE001 - the outermost frame of a check that waited
+            self._audit.failed(fault)
+            return INTERNAL_ERROR
+
+    def _with_shadows(self, snapshot: Snapshot, view: View, decision: Decision) -> Decision:
+        if not snapshot.has_shadows:
+            return decision
+        try:
+            found = shadows(snapshot, view, decision)
+        except Exception as fault:  # noqa: BLE001 - whatever a policy in Shadow does, the decision stands
+            self._audit.failed(fault)
+            return decision
+        return replace(decision, shadows=found) if found else decision

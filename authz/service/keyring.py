@@ -1,0 +1,167 @@
+"""Issuers' keys: fetched in the background, one flight at a time, kept through outages up to a cap.
+
+A reader whose key is known never waits and takes no lock. A key that is unknown may ask for one early fetch in each
+cooldown; failures count, so that neither random key ids nor a broken issuer turn requests into a storm of fetches.
+"""
+
+import asyncio
+import random
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final
+
+from authz.authn.keys import KeySet, KeySetError, key_set
+from authz.model.issuer import Issuer, KeySource
+from authz.service.ports import Clock, FetchError, KeyFetcher, KeyJournal
+
+_Identity = tuple[str, KeySource, tuple[str, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class KeyTimes:
+    """When keys are fetched again; all in seconds.
+
+    Attributes:
+        refresh: how long keys are kept where the issuer's server does not say.
+        shortest: the least that a server's own max-age may ask for.
+        longest: the most that a server's own max-age may ask for.
+        cooldown: how long an unknown key does not ask again.
+        first_retry: the wait after a first failure; it doubles with each further one.
+        last_retry: the longest wait after a failure.
+        stale: how long keys stay in use while no fetch succeeds.
+    """
+
+    refresh: float = 300
+    shortest: float = 60
+    longest: float = 3600
+    cooldown: float = 30
+    first_retry: float = 1
+    last_retry: float = 60
+    stale: float = 86_400
+
+
+class IssuerKeys:
+    """What is known of one issuer's keys.
+
+    Attributes:
+        issuer: the issuer's URL.
+        keys: the keys in use; None where there are none. Replaced whole; another object means other keys.
+        fetched_at: when a fetch last succeeded, Unix time; 0 where none has.
+        failures: fetches that failed since then.
+        tried: whether a first fetch has ended, well or not.
+    """
+
+    __slots__ = ("ask_after", "due", "failures", "fetched_at", "flight", "is_fetched", "issuer", "keys", "source", "tried")
+
+    def __init__(self, issuer: Issuer) -> None:
+        self.source = issuer
+        self.issuer = issuer.issuer
+        self.keys: KeySet | None = None
+        self.fetched_at = 0.0
+        self.failures = 0
+        self.due = 0.0
+        self.ask_after = 0.0
+        self.flight: asyncio.Task[None] | None = None
+        self.is_fetched = not issuer.keys.jwks
+        self.tried = not self.is_fetched
+        if issuer.keys.jwks:
+            self.keys = key_set(issuer.keys.jwks.encode(), issuer.algorithms)
+
+    def may_ask(self, now: float) -> bool:
+        """Return whether it is worth waiting for a fetch: one is under way, or the cooldown is over."""
+        return self.is_fetched and (self.flight is not None or now >= self.ask_after)
+
+
+class KeyRing:
+    """The keys of every issuer that some policy names."""
+
+    def __init__(self, fetcher: KeyFetcher, clock: Clock, journal: KeyJournal, times: KeyTimes | None = None) -> None:
+        self._fetcher = fetcher
+        self._clock = clock
+        self._journal = journal
+        self._times: Final = times or KeyTimes()
+        self._known: dict[_Identity, IssuerKeys] = {}
+        self._woken = asyncio.Event()
+
+    def of(self, issuer: Issuer) -> IssuerKeys:
+        """Return what is known of an issuer's keys, from now on kept. Issuers that differ in name or places only share."""
+        identity = (issuer.issuer, issuer.keys, issuer.algorithms)
+        known = self._known.get(identity)
+        if known is None:
+            known = self._known[identity] = IssuerKeys(issuer)
+            self._woken.set()
+        return known
+
+    def all(self) -> list[IssuerKeys]:
+        """Return what is known of every issuer."""
+        return list(self._known.values())
+
+    def retain(self, used: Iterable[IssuerKeys]) -> None:
+        """Forget every other issuer."""
+        kept = {id(each) for each in used}
+        for identity, known in list(self._known.items()):
+            if id(known) not in kept:
+                del self._known[identity]
+
+    async def run(self) -> None:
+        """Fetch whatever is due, for ever."""
+        while True:
+            self._woken.clear()
+            now = self._clock.time()
+            for known in self.all():
+                if known.is_fetched and known.due <= now:
+                    self._start(known)
+                if known.keys is not None and known.is_fetched and now - known.fetched_at > self._times.stale:
+                    known.keys = None
+            await self._until_due(now)
+
+    async def _until_due(self, now: float) -> None:
+        due = min((known.due for known in self.all() if known.is_fetched and known.flight is None), default=now + 60)
+        sleep = asyncio.ensure_future(self._clock.sleep(min(max(due - now, 0.05), 60)))
+        woken = asyncio.ensure_future(self._woken.wait())
+        try:
+            await asyncio.wait((sleep, woken), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            sleep.cancel()
+            woken.cancel()
+
+    async def first_tries(self) -> None:
+        """Return once a fetch has been tried for every issuer known now."""
+        await asyncio.gather(*(self.fetched(known) for known in self.all() if not known.tried))
+
+    async def fetched(self, known: IssuerKeys) -> None:
+        """Return after one fetch, the one under way or a new one. Cancelling the wait leaves the fetch alone."""
+        await asyncio.shield(self._start(known))
+
+    def _start(self, known: IssuerKeys) -> "asyncio.Task[None]":
+        if known.flight is None:
+            known.flight = asyncio.create_task(self._fetch(known))
+        return known.flight
+
+    async def _fetch(self, known: IssuerKeys) -> None:
+        times, issuer = self._times, known.source
+        try:
+            fetched = await self._fetcher.fetch(issuer)
+            if known.keys is None or known.keys.text != fetched.text:
+                known.keys = key_set(fetched.text, issuer.algorithms)
+        except (FetchError, KeySetError) as fault:
+            known.failures += 1
+            wait = min(times.first_retry * 2 ** min(known.failures - 1, 16), times.last_retry) * _jitter()
+            self._journal.fetch_failed(known.issuer, str(fault), keeps=known.keys is not None)
+        else:
+            known.failures = 0
+            known.fetched_at = self._clock.time()
+            age = times.refresh if fetched.max_age is None else fetched.max_age
+            wait = min(max(age, times.shortest), times.longest) * 0.8 * _jitter()
+            self._journal.fetched(known.issuer, known.keys.kids, known.keys.dropped)
+        finally:
+            known.tried = True
+            known.flight = None
+        now = self._clock.time()
+        known.due = now + wait
+        known.ask_after = now + (min(wait, times.cooldown) if known.failures else times.cooldown)
+        self._woken.set()
+
+
+def _jitter() -> float:
+    return random.uniform(0.9, 1.1)  # noqa: S311 - spreads load, protects nothing

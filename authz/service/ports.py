@@ -1,0 +1,57 @@
+"""What the service needs from outside, each named by its role. Adapters satisfy these and are handed in by `app`."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from authz.model.decision import Decision
+from authz.model.issuer import Issuer
+from authz.model.request import Request
+
+
+class Clock(Protocol):
+    """Tells the time and waits."""
+
+    def time(self) -> float:
+        """Return Unix time in seconds."""
+
+    async def sleep(self, seconds: float) -> None:
+        """Return after `seconds`."""
+
+
+@dataclass(frozen=True, slots=True)
+class FetchedKeys:
+    """The text of an issuer's JWKS, and for how long its server lets it be kept (seconds), where it says so."""
+
+    text: bytes
+    max_age: float | None = None
+
+
+class FetchError(Exception):
+    """An issuer's keys could not be fetched. The message names the URL and the remedy, never a secret."""
+
+
+class KeyFetcher(Protocol):
+    """The way out to issuers."""
+
+    async def fetch(self, issuer: Issuer) -> FetchedKeys:
+        """Return the issuer's JWKS. Raises FetchError, and nothing else, within a few seconds."""
+
+
+class Audit(Protocol):
+    """Hears every decision after the answer exists. Must not block and must not raise."""
+
+    def decided(self, request: Request | None, decision: Decision, seconds: float) -> None:
+        """Take note of a decision; `seconds` is what it took. `request` is None where it could not be read."""
+
+    def failed(self, fault: BaseException) -> None:
+        """Take note of an exception that was turned into a deny."""
+
+
+class KeyJournal(Protocol):
+    """Hears what happens to issuers' keys. Must not block and must not raise."""
+
+    def fetched(self, issuer: str, kids: tuple[str, ...], dropped: tuple[str, ...]) -> None:
+        """A fetch succeeded; `dropped` are members of the key set that were not used."""
+
+    def fetch_failed(self, issuer: str, why: str, *, keeps: bool) -> None:
+        """A fetch failed; `keeps` says whether earlier keys stay in use."""

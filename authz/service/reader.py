@@ -1,0 +1,130 @@
+"""Finds the token that some alternatives of a policy read, and verifies it: remembered, or against the issuer's keys."""
+
+from hashlib import sha256
+from itertools import count
+from typing import Final
+
+from authz.authn import claims, jws
+from authz.authn.jws import Jws
+from authz.authn.keys import Key
+from authz.authn.presented import Finder, Presented
+from authz.model.issuer import Issuer
+from authz.model.principal import Failure, Principal, Rank
+from authz.model.reason import Reason
+from authz.model.trace import Step
+from authz.policy.view import View
+from authz.service.keyring import IssuerKeys, KeyRing
+from authz.service.tokens import TokenMemory
+
+_numbers: Final = count(1)
+
+
+class TokenReader:
+    """Reads tokens of certain issuers for certain audiences. One for each such set in a policy, as long as it is in force."""
+
+    __slots__ = ("_audiences", "_finder", "_issuers", "_memory", "_salt", "_want_audience", "_want_issuer", "states")
+
+    def __init__(self, issuers: tuple[Issuer, ...], audiences: tuple[str, ...], ring: KeyRing, memory: TokenMemory) -> None:
+        self._finder = Finder(tuple(dict.fromkeys(place for issuer in issuers for place in issuer.places)))
+        self._issuers = tuple((issuer, ring.of(issuer)) for issuer in issuers)
+        self.states = tuple(state for _, state in self._issuers)
+        self._audiences = frozenset(audiences)
+        self._want_audience = ", ".join(audiences)
+        self._want_issuer = ", ".join(dict.fromkeys(issuer.issuer for issuer in issuers))
+        self._memory = memory
+        # Other issuers, another policy or another version of it: other entries, though the token be the same.
+        self._salt = next(_numbers).to_bytes(16, "big")
+
+    def identify(self, view: View) -> Principal | Failure:
+        """Return who the request's token speaks of."""
+        presented = self._finder.find(view.request)
+        if isinstance(presented, Failure):
+            view.note(Step(3, "token", "", False, presented.got, presented.want))
+            return presented
+        text = presented.token.encode("utf-8", "surrogateescape")
+        digest = sha256(self._salt + text).digest()
+        principal = self._memory.get(digest) if view.trace is None else None
+        if principal is not None:
+            if principal.begins <= view.now < principal.expires:
+                return principal
+            found: Principal | Failure | None = claims.time_failure(principal.begins, principal.expires, view.now)
+        else:
+            found = self._verified(presented, view, digest, len(text))
+        if isinstance(found, Failure):
+            found.unasked = presented.unasked
+        return found or Failure(Reason.TOKEN_EXPIRED, Rank.NOT_VERIFIED)
+
+    def _verified(self, presented: Presented, view: View, digest: bytes, size: int) -> Principal | Failure:
+        view.note(Step(3, "token", "", True, f"{presented.place}, {size} bytes"))
+        read = jws.read(presented.token)
+        if isinstance(read, Failure):
+            view.note(Step(3, "form", "", False, read.got, read.want))
+            return read
+        failure = self._issuer_failure(read, view)
+        for issuer, state in self._issuers:
+            if issuer.issuer != read.claims.get("iss") or presented.place not in issuer.places:
+                continue
+            found = self._by(issuer, state, read, view)
+            if isinstance(found, Principal):
+                self._memory.put(digest, found, state, size)
+                return found
+            failure = found
+        return failure
+
+    def _issuer_failure(self, read: Jws, view: View) -> Failure:
+        got = str(read.claims.get("iss", "none"))[:200]
+        known = got in {issuer.issuer for issuer, _ in self._issuers}
+        view.note(Step(3, "issuer", "", known, got, self._want_issuer))
+        return Failure(Reason.TOKEN_ISSUER, Rank.NOT_VERIFIED, self._want_issuer, got)
+
+    def _by(self, issuer: Issuer, state: IssuerKeys, read: Jws, view: View) -> Principal | Failure:
+        key = self._key(issuer, state, read, view)
+        if isinstance(key, Failure):
+            return key
+        if not key.verifies(read.signed, read.signature):
+            view.note(Step(3, "signature", "", False, "it does not match", f"one by the key {key.kid}"))
+            # The issuer may have put another key under the same name: worth one look in each cooldown.
+            _ask(state, view)
+            return Failure(Reason.TOKEN_SIGNATURE, Rank.NOT_VERIFIED, f"a signature by the key {key.kid}", "another")
+        view.note(Step(3, "signature", "", True, f"by the key {key.kid}"))
+        return self._claims(issuer, read, view)
+
+    def _key(self, issuer: Issuer, state: IssuerKeys, read: Jws, view: View) -> Key | Failure:
+        if read.algorithm not in issuer.algorithms:
+            want = ", ".join(issuer.algorithms)
+            view.note(Step(3, "algorithm", "", False, read.algorithm[:40], want))
+            return Failure(Reason.TOKEN_ALGORITHM, Rank.NOT_VERIFIED, want, read.algorithm[:40])
+        keys = state.keys
+        key = keys.find(read.kid, read.algorithm) if keys is not None else None
+        got = f"{read.algorithm} kid {str(read.kid)[:64]}"
+        if key is not None:
+            view.note(Step(3, "key", "", True, got))
+            return key
+        _ask(state, view)
+        if keys is None or state.failures:
+            view.note(Step(3, "key", "", False, got, "the issuer's keys, which could not be fetched"))
+            return Failure(Reason.KEYS_UNAVAILABLE, Rank.NOT_VERIFIED, f"the keys of {issuer.issuer}", got, undecided=True)
+        want = f"one of {', '.join(keys.kids[:8])}"
+        view.note(Step(3, "key", "", False, got, want))
+        return Failure(Reason.TOKEN_KEY_UNKNOWN, Rank.NOT_VERIFIED, want, got)
+
+    def _claims(self, issuer: Issuer, read: Jws, view: View) -> Principal | Failure:
+        times = claims.lifetime(read.claims, issuer.clock_skew)
+        failure = times if isinstance(times, Failure) else claims.time_failure(*times, view.now)
+        view.note(Step(3, "times", "", failure is None, failure.got if failure else "", failure.want if failure else ""))
+        if failure is not None or isinstance(times, Failure):
+            return failure or Failure(Reason.TOKEN_LIFETIME, Rank.NOT_VERIFIED)
+        audiences = claims.audiences(read.claims)
+        if audiences is None:
+            return Failure(Reason.TOKEN_MALFORMED, Rank.UNREADABLE, "aud is a string or a list of strings", "another value")
+        got = ", ".join(sorted(audiences)[:8])[:400] or "none"
+        holds = not audiences.isdisjoint(self._audiences)
+        view.note(Step(3, "audience", "", holds, got, self._want_audience, ("spec", "audiences")))
+        if not holds:
+            return Failure(Reason.TOKEN_AUDIENCE, Rank.NOT_VERIFIED, self._want_audience, got)
+        return Principal(issuer, read.claims, *times)
+
+
+def _ask(state: IssuerKeys, view: View) -> None:
+    if state.may_ask(view.now):
+        view.wanted.append(state)

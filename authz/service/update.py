@@ -1,0 +1,211 @@
+"""From everything that a source holds to the snapshot in force: judge, resolve, compile, swap. Level-triggered.
+
+A policy that breaks keeps its last accepted version and says so; what it refers to is looked up anew each time. One that
+was never accepted answers 503 where it is known for which hosts. A deleted one counts no more, at once.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from authz.authn.keys import KeySetError, key_set
+from authz.model.declared import Declared
+from authz.model.issuer import Issuer
+from authz.model.operator import Operator
+from authz.model.policy import Mode, Policy, PolicyName
+from authz.model.problem import Problem, Severity
+from authz.policy.compiled import CompiledPolicy, broken_policy, compile_policy
+from authz.policy.forwarding import all_variants
+from authz.policy.problems import dangling, did_you_mean, problems
+from authz.policy.snapshot import Snapshot
+from authz.policy.view import Reader
+from authz.service.check import SnapshotStore
+from authz.service.keyring import IssuerKeys, KeyRing
+from authz.service.reader import TokenReader
+from authz.service.tokens import TokenMemory
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """What became of one object.
+
+    Attributes:
+        accepted: whether this version is the one in use.
+        in_force: whether some version takes part in decisions: this one, or the last that was accepted.
+        is_shadow: whether the version in use only says what it would decide.
+        problems: every mistake and warning.
+    """
+
+    name: PolicyName
+    accepted: bool
+    in_force: bool
+    is_shadow: bool
+    problems: tuple[Problem, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What an update did."""
+
+    states: tuple[State, ...]
+    snapshot: Snapshot
+
+
+@dataclass(frozen=True, slots=True)
+class _Built:
+    """A compiled policy, and everything that it was compiled from."""
+
+    inputs: tuple[Policy, dict[str, Issuer], frozenset[str]]
+    compiled: CompiledPolicy
+    readers: tuple[TokenReader, ...]
+
+
+class Updater:
+    """Keeps the snapshot in force in step with what is declared."""
+
+    def __init__(self, operator: Operator, ring: KeyRing, memory: TokenMemory) -> None:
+        self._operator = operator
+        self._ring = ring
+        self._memory = memory
+        self._accepted: dict[PolicyName, Policy] = {}
+        self._judged: dict[PolicyName, tuple[Declared, tuple[Problem, ...]]] = {}
+        self._built: dict[PolicyName, _Built] = {}
+        self.store = SnapshotStore(Snapshot((), frozenset(), operator))
+
+    def apply(self, declared: Iterable[Declared]) -> Report:
+        """Put everything that is declared now in force, and return what became of each object."""
+        listed = {each.name: each for each in declared}
+        self._judged = {name: self._judge(each) for name, each in listed.items()}
+        self._accepted = {name: policy for name, each in listed.items() if (policy := self._usable(each)) is not None}
+        owned = _owned(self._accepted.values())
+        compiled: list[CompiledPolicy] = []
+        built: dict[PolicyName, _Built] = {}
+        missing: dict[PolicyName, list[Problem]] = {}
+        for name, each in listed.items():
+            policy = self._accepted.get(name)
+            if policy is not None:
+                issuers, missing[name] = self._resolve(policy, listed)
+                if not missing[name]:
+                    built[name] = self._build(policy, issuers, owned)
+                    compiled.append(built[name].compiled)
+                    continue
+            if (target := policy or each.target) is not None and target.hosts:
+                compiled.append(broken_policy(target))
+        self._built = built
+        self._ring.retain(_key_states(built.values()))
+        snapshot = Snapshot(compiled, owned, self._operator)
+        self.store.current = snapshot
+        return Report(tuple(self._state(each, missing.get(name, []), snapshot) for name, each in listed.items()), snapshot)
+
+    def _judge(self, each: Declared) -> tuple[Declared, tuple[Problem, ...]]:
+        """Return every problem of an object itself. An object that was judged before, the very same, is not judged again."""
+        known = self._judged.get(each.name)
+        if known is not None and known[0] is each:
+            return known
+        found = list(each.problems)
+        if each.policy is not None:
+            found += [each.located(problem) for problem in own_problems(each.policy, self._operator)]
+        return each, tuple(found)
+
+    def _usable(self, each: Declared) -> Policy | None:
+        """Return the version of an object to use: this one where it is right, else the last that was."""
+        return each.policy if not _errors(self._judged[each.name][1]) else self._accepted.get(each.name)
+
+    def _resolve(self, policy: Policy, listed: Mapping[PolicyName, Declared]) -> tuple[dict[str, Issuer], list[Problem]]:
+        issuers, found = resolve(policy, self._accepted, listed)
+        return issuers, [*found, *dangling(policy, issuers)]
+
+    def _build(self, policy: Policy, issuers: dict[str, Issuer], owned: frozenset[str]) -> _Built:
+        inputs = (policy, issuers, owned)
+        earlier = self._built.get(policy.name)
+        if earlier is not None and earlier.inputs == inputs:
+            return earlier
+        readers: list[TokenReader] = []
+
+        def reader_of(some: tuple[Issuer, ...], audiences: tuple[str, ...]) -> Reader:
+            readers.append(TokenReader(some, audiences, self._ring, self._memory))
+            return readers[-1]
+
+        compiled = compile_policy(policy, issuers, owned, reader_of)
+        return _Built(inputs, compiled, tuple(readers))
+
+    def _state(self, each: Declared, missing: list[Problem], snapshot: Snapshot) -> State:
+        found = [*self._judged[each.name][1], *(each.located(problem) for problem in missing)]
+        found += [each.located(problem) for problem in _conflicts(each.name, snapshot)]
+        used = self._accepted.get(each.name)
+        known = used or each.policy or each.target
+        return State(
+            name=each.name,
+            accepted=used is not None and used == each.policy and not missing,
+            in_force=each.name in self._built and used is not None and not used.only_defines,
+            is_shadow=known is not None and known.mode is Mode.SHADOW,
+            problems=tuple(found),
+        )
+
+
+def own_problems(policy: Policy, operator: Operator) -> list[Problem]:
+    """Return every problem of a policy itself, its inline key sets included."""
+    found = problems(policy, operator)
+    for at, issuer in enumerate(policy.issuers):
+        if issuer.keys.jwks and (why := _jwks_problem(issuer)):
+            found.append(Problem("AZ202", why, ("spec", "issuers", at, "jwks")))
+    return found
+
+
+def resolve(
+    policy: Policy, definers: Mapping[PolicyName, Policy], listed: Mapping[PolicyName, Declared]
+) -> tuple[dict[str, Issuer], list[Problem]]:
+    """Return every issuer that `policy` may name, and what is wrong with its `definitionsFrom`. A local name wins."""
+    found: list[Problem] = []
+    issuers: dict[str, Issuer] = {}
+    origin: dict[str, PolicyName] = {}
+    for at, name in enumerate(policy.definitions_from):
+        definer = definers.get(name)
+        if definer is None:
+            what = f"the AuthPolicy {name} has mistakes itself" if name in listed else _no_such(name, definers)
+            found.append(Problem("AZ203", what, ("spec", "definitionsFrom", at)))
+            continue
+        for issuer in definer.issuers:
+            if issuers.setdefault(issuer.name, issuer) != issuer:
+                what = f"the issuer {issuer.name} is defined by {origin[issuer.name]} and by {name}; define it here, or take one"
+                found.append(Problem("AZ204", what, ("spec", "definitionsFrom", at)))
+            origin.setdefault(issuer.name, name)
+    local = {issuer.name: issuer for issuer in policy.issuers}
+    return issuers | local, found
+
+
+def _no_such(name: PolicyName, definers: Mapping[PolicyName, Policy]) -> str:
+    return f"there is no AuthPolicy {name}{did_you_mean(str(name), sorted(map(str, definers)))}"
+
+
+def _jwks_problem(issuer: Issuer) -> str:
+    try:
+        keys = key_set(issuer.keys.jwks.encode(), issuer.algorithms)
+    except KeySetError as fault:
+        return str(fault)
+    return f"a key cannot be used: {keys.dropped[0]}" if keys.dropped else ""
+
+
+def _errors(found: Iterable[Problem]) -> list[Problem]:
+    return [problem for problem in found if problem.severity is Severity.ERROR]
+
+
+def _owned(policies: Iterable[Policy]) -> frozenset[str]:
+    enforced = [policy for policy in policies if policy.mode is Mode.ENFORCE]
+    return all_variants(header.name for policy in enforced for rule in policy.rules for header in rule.forward)
+
+
+def _key_states(built: Iterable[_Built]) -> Iterable[IssuerKeys]:
+    return (state for each in built for reader in each.readers for state in reader.states)
+
+
+def _conflicts(name: PolicyName, snapshot: Snapshot) -> list[Problem]:
+    return [
+        Problem(
+            "AZ205",
+            f"{each.winner} already decides for {each.host}{each.prefix}; narrow one of them",
+            ("spec", "hosts"),
+            severity=Severity.WARNING,
+        )
+        for each in snapshot.conflicts
+        if each.loser == str(name)
+    ]

@@ -1,0 +1,1 @@
+"""What operators see: metrics and structured lines. Nothing here decides, blocks or prints a credential."""

@@ -1,0 +1,64 @@
+"""What becomes of decisions, key fetches and reloads once they have happened: numbers and lines."""
+
+import traceback
+from collections.abc import Iterable
+
+from authz.model.decision import Decision
+from authz.model.problem import Problem
+from authz.model.reason import Reason
+from authz.model.request import Request
+from authz.policy.paths import canonical
+from authz.service.update import State
+from authz.telemetry.lines import Lines
+from authz.telemetry.metrics import Metrics
+
+
+class Auditor:
+    """Satisfies service.ports.Audit and service.ports.KeyJournal."""
+
+    def __init__(self, metrics: Metrics, lines: Lines) -> None:
+        self._metrics = metrics
+        self._lines = lines
+        self._failing: set[str] = set()
+
+    def decided(self, request: Request | None, decision: Decision, seconds: float) -> None:
+        """Count and write a decision."""
+        self._metrics.decided(decision, seconds)
+        if decision.reason is Reason.POLICY_UNPROTECTED and request is not None and not canonical(request.path):
+            self._metrics.ambiguous += 1
+        self._lines.decision(request, decision, seconds)
+
+    def failed(self, fault: BaseException) -> None:
+        """Count an exception and write where it arose; its message might hold what a client sent, so that is left out."""
+        self._metrics.faults += 1
+        frames = traceback.extract_tb(fault.__traceback__)[-3:]
+        where = " < ".join(f"{frame.name}:{frame.lineno}" for frame in reversed(frames))
+        self._lines.event("error", "fault", kind=type(fault).__name__, where=where)
+
+    def fetched(self, issuer: str, kids: tuple[str, ...], dropped: tuple[str, ...]) -> None:
+        """Count a fetch; write it where it ends a failure or dropped keys."""
+        self._metrics.fetched(issuer, ok=True)
+        if issuer in self._failing or dropped:
+            self._lines.event("warning" if dropped else "info", "keys.fetched", issuer=issuer, keys=len(kids), dropped=list(dropped[:8]))
+        self._failing.discard(issuer)
+
+    def fetch_failed(self, issuer: str, why: str, *, keeps: bool) -> None:
+        """Count a failed fetch, and write it."""
+        self._metrics.fetched(issuer, ok=False)
+        self._failing.add(issuer)
+        self._lines.event("warning", "keys.fetch_failed", issuer=issuer, why=why, keeps_earlier_keys=keeps)
+
+    def reloaded(self, states: tuple[State, ...], problems: Iterable[Problem], now: float, *, ok: bool) -> None:
+        """Count an update, and write what is wrong."""
+        self._metrics.reloaded(states, now, ok=ok)
+        in_force = sum(state.in_force for state in states)
+        self._lines.event("info" if ok else "error", "policies.loaded", policies=len(states), in_force=in_force)
+        for problem in problems:
+            self._lines.event(
+                problem.severity.value, "policy.problem",
+                code=problem.code, at=f"{problem.file}:{problem.line}:{problem.column}", what=problem.what,
+            )
+
+    def event(self, level: str, message: str, **fields: object) -> None:
+        """Write something else that happened."""
+        self._lines.event(level, message, **fields)

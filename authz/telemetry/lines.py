@@ -1,0 +1,75 @@
+"""Structured lines on a stream: one JSON object each. What a client presented is never among the fields."""
+
+import json
+import random
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Final, TextIO
+
+from authz.model.decision import Allow, Decision
+from authz.model.operator import ClientAddress
+from authz.model.request import Request
+from authz.policy.addresses import finder, text
+
+MAX_FIELD: Final = 512
+
+
+class Lines:
+    """Writes decisions and events."""
+
+    def __init__(self, stream: TextIO, now: Callable[[], float], allow_sample: float, address: ClientAddress | None) -> None:
+        self._stream = stream
+        self._now = now
+        self._allow_sample = allow_sample
+        self._address_of = finder(address)
+        self._address_source = "" if address is None else address.header or "peer"
+
+    def decision(self, request: Request | None, decision: Decision, seconds: float) -> None:
+        """Write a denial always, an allow by chance, and what something in Shadow would have decided otherwise."""
+        for shadow in decision.shadows:
+            if isinstance(shadow.decision, Allow) is not isinstance(decision, Allow):
+                self._decision(request, shadow.decision, seconds, "shadow")
+        if not isinstance(decision, Allow) or random.random() < self._allow_sample:  # noqa: S311 - a sample, no secret
+            self._decision(request, decision, seconds, "enforce")
+
+    def event(self, level: str, message: str, **fields: object) -> None:
+        """Write something that happened."""
+        self._write({"ts": self._time(), "level": level, "event": message, **fields})
+
+    def _decision(self, request: Request | None, decision: Decision, seconds: float, mode: str) -> None:
+        fields: dict[str, object] = {
+            "ts": self._time(),
+            "level": "info",
+            "decision": "allow" if isinstance(decision, Allow) else "deny",
+            "mode": mode,
+            "reason": decision.reason.value,
+            "policy": decision.policy,
+            "rule": decision.rule,
+            "alternative": decision.alternative,
+        }
+        if isinstance(decision, Allow):
+            fields |= {"issuer": decision.issuer, "sub": decision.subject}
+        else:
+            fields |= {"status": decision.status, "want": decision.want, "got": decision.got}
+        if request is not None:
+            fields |= {
+                "method": request.method,
+                "host": request.host,
+                "path": request.path,
+                "client_ip": text(self._address_of(request)),
+                "client_ip_source": self._address_source,
+                "request_id": request.headers.get("x-request-id", ""),
+            }
+        fields["duration_us"] = round(seconds * 1e6)
+        self._write({name: value for name, value in fields.items() if value not in ("", None)})
+
+    def _time(self) -> str:
+        return datetime.fromtimestamp(self._now(), UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+    def _write(self, fields: dict[str, object]) -> None:
+        short = {name: value[:MAX_FIELD] if isinstance(value, str) else value for name, value in fields.items()}
+        # ASCII only: escapes keep control characters and lone surrogates from doing anything to a terminal or parser.
+        self._stream.write(json.dumps(short, ensure_ascii=True, separators=(",", ":")) + "\n")
+        self._stream.flush()
+
+
