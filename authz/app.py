@@ -56,7 +56,7 @@ class Service:
         clock, memory = SystemClock(), TokenMemory()
         said = settings.operator
         lines = Lines(stream, clock.time, settings.allow_sample, said.client_address)
-        self.metrics = Metrics(lambda: ring.all(), lambda: len(memory))
+        self.metrics = Metrics(lambda: ring.all(), lambda: len(memory))  # noqa: PLW0108 - the ring is made below
         self.audit = Auditor(self.metrics, lines)
         ring = KeyRing(HttpsKeys(settings.fetch), clock, self.audit, settings.key_times)
         self._ring = ring
@@ -93,9 +93,7 @@ class Service:
         except UnreadableError as fault:
             raise StartError(f"{fault}; --policies names the directory of AuthPolicies") from fault
         unknown = [problem for stray in contents.faults for problem in stray.problems]
-        unknown += [
-            problem for each in contents.declared if each.policy is None and each.target is None for problem in each.problems
-        ]
+        unknown += [problem for each in contents.declared if each.policy is None and each.target is None for problem in each.problems]
         if unknown:
             # What such a file should protect cannot be told, so nothing could be denied for it.
             told = "\n".join(f"  {p.file}:{p.line}:{p.column} {p.code} {p.what}" for p in unknown)

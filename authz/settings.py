@@ -89,21 +89,25 @@ def client_address(how: str | None, trusted: Sequence[str], hops: int | None, *,
     """Return how the client's address is found. Raises ValueError."""
     if how is None:
         return None
-    for cidr in trusted:
-        if why := addresses.cidr_problem(cidr):
-            raise ValueError(f"--trusted-proxy: {why}")
-    kind, _, name = how.partition(":")
+    wrong = [why for cidr in trusted if (why := addresses.cidr_problem(cidr))]
+    if wrong:
+        raise ValueError(f"--trusted-proxy: {wrong[0]}")
     if how == "peer":
         if trusted or hops is not None:
             raise ValueError("peer takes no --trusted-proxy and no --trusted-hops: the peer is the client")
         return ClientAddress()
     if how == "x-forwarded-for":
         return _forwarded_for(tuple(trusted), hops, appended=appended)
-    if kind == "header" and _HEADER_NAME.fullmatch(name.lower()) and name.lower() != "x-forwarded-for":
-        if not trusted:
-            raise ValueError(f"{how} needs --trusted-proxy CIDR: anybody can send a header")
-        return ClientAddress(name.lower(), trusted=tuple(trusted))
-    raise ValueError(f"{how!r} is none of peer, x-forwarded-for, header:NAME")
+    return _single_header(how, tuple(trusted))
+
+
+def _single_header(how: str, trusted: tuple[str, ...]) -> ClientAddress:
+    kind, _, name = how.lower().partition(":")
+    if kind != "header" or not _HEADER_NAME.fullmatch(name) or name == "x-forwarded-for":
+        raise ValueError(f"{how!r} is none of peer, x-forwarded-for, header:NAME")
+    if not trusted:
+        raise ValueError(f"{how} needs --trusted-proxy CIDR: anybody can send a header")
+    return ClientAddress(name, trusted=trusted)
 
 
 def _forwarded_for(trusted: tuple[str, ...], hops: int | None, *, appended: bool) -> ClientAddress:
@@ -116,9 +120,7 @@ def _forwarded_for(trusted: tuple[str, ...], hops: int | None, *, appended: bool
     return ClientAddress("x-forwarded-for", hops, appended, trusted)
 
 
-def operator(
-    client: ClientAddress | None, unprotected: Sequence[str], identity_headers: Sequence[str]
-) -> Operator:
+def operator(client: ClientAddress | None, unprotected: Sequence[str], identity_headers: Sequence[str]) -> Operator:
     """Return the operator's settings. Raises ValueError."""
     named = [host for host in unprotected if host != "all"]
     for host in named:

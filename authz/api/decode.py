@@ -143,7 +143,7 @@ def _problem(error: ErrorDetails, value: Any) -> Problem:  # noqa: ANN401 - arbi
         return Problem("AZ108", f"{last} is one of {', '.join(known)}{_did_you_mean(str(error['input']), known)}", path)
     if kind == "value_error":
         return Problem("AZ110", str(error["msg"]).removeprefix("Value error, "), path)
-    if kind.endswith("_type") or kind in ("int_from_float",):
+    if kind.endswith("_type") or kind == "int_from_float":
         return Problem("AZ107", f"{last} has the wrong type: {_lower(error['msg'])}{_quote_hint(error)}", path)
     return Problem("AZ109", f"{last}: {_lower(error['msg'])}", path)
 

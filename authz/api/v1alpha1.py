@@ -78,8 +78,10 @@ class Issuer(Object):
 
     list_key = "name"
     cel = (
-        ("(has(self.discoveryURL) ? 1 : 0) + (has(self.jwksURL) ? 1 : 0) + (has(self.jwks) ? 1 : 0) <= 1",
-         "at most one of discoveryURL, jwksURL, jwks may be given"),
+        (
+            "(has(self.discoveryURL) ? 1 : 0) + (has(self.jwksURL) ? 1 : 0) + (has(self.jwks) ? 1 : 0) <= 1",
+            "at most one of discoveryURL, jwksURL, jwks may be given",
+        ),
     )
     name: Name
     """How the rules of this policy call the issuer."""
@@ -96,15 +98,16 @@ class Issuer(Object):
     clock_skew_seconds: Annotated[int, Field(ge=0, le=300)] = Field(30, alias="clockSkewSeconds")
     """How far the clocks may differ when `exp`, `nbf` and `iat` are compared, in seconds."""
     token_from: Annotated[list[TokenPlace], Field(min_length=1, max_length=8)] | None = Field(None, alias="tokenFrom")
-    """Where its tokens are looked for, in this order; two different tokens are refused. The default is the header `Authorization` with the scheme `Bearer`."""
+    """Where its tokens are looked for, in this order; two different tokens are refused. The default is the header
+    `Authorization` with the scheme `Bearer`."""
 
     @model_validator(mode="after")
     def _keys(self) -> Self:
         if sum(value is not None for value in (self.discovery_url, self.jwks_url, self.jwks)) > 1:
             raise ValueError("at most one of discoveryURL, jwksURL, jwks may be given")
-        if self.discovery_url is None and self.jwks_url is None and self.jwks is None:
-            if not self.issuer.startswith(("https://", "http://")):
-                raise ValueError("the issuer is no URL, so its keys cannot be discovered: add discoveryURL, jwksURL or jwks")
+        without_source = self.discovery_url is None and self.jwks_url is None and self.jwks is None
+        if without_source and not self.issuer.startswith(("https://", "http://")):
+            raise ValueError("the issuer is no URL, so its keys cannot be discovered: add discoveryURL, jwksURL or jwks")
         return self
 
 
@@ -147,7 +150,9 @@ class ClientIP(Object):
     """Which client addresses are meant. How the address is found, the operator says (`--client-address`)."""
 
     cel = (("has(self.cidrs) || has(self.ranges)", "give cidrs, ranges or both"),)
-    cidrs: Annotated[list[Annotated[str, StringConstraints(min_length=2, max_length=49)]], Field(min_length=1, max_length=1024)] | None = None
+    cidrs: Annotated[list[Annotated[str, StringConstraints(min_length=2, max_length=49)]], Field(min_length=1, max_length=1024)] | None = (
+        None
+    )
     """Networks in CIDR form, or single addresses."""
     ranges: Annotated[list[AddressRange], Field(min_length=1, max_length=256)] | None = None
     """Ranges of addresses."""
@@ -166,7 +171,7 @@ class HeaderMatch(Object):
     """Its name; case does not matter."""
     values: Annotated[list[Text], Field(min_length=1, max_length=64)] | None = None
     """The values, one of which it must have. Without them any non-empty value will do."""
-    ignore_case: bool = Field(False, alias="ignoreCase")
+    ignore_case: bool = Field(default=False, alias="ignoreCase")
     """Whether case does not matter in the values."""
 
 
@@ -227,7 +232,8 @@ class PathMatch(Object):
     """How the path is compared, in its canonical form (RFC 3986 §6.2.2) and without the query."""
 
     type: Literal["Exact", "PathPrefix", "Template", "RegularExpression"]
-    """`Exact`: the path, with or without one trailing slash. `PathPrefix`: it and everything below, by whole segments. `Template`: `{name}` stands for one segment. `RegularExpression`: RE2, over the whole path."""
+    """`Exact`: the path, with or without one trailing slash. `PathPrefix`: it and everything below, by whole segments.
+    `Template`: `{name}` stands for one segment. `RegularExpression`: RE2, over the whole path."""
     value: PathValue
     """The path, template or expression."""
 
@@ -351,7 +357,9 @@ class DefinitionsRef(Object):
 class AuthPolicySpec(Object):
     """Who may make which requests to some hosts. Whatever no rule allows is denied."""
 
-    hosts: Annotated[list[Annotated[str, StringConstraints(min_length=1, max_length=253)]], Field(min_length=1, max_length=64)] | None = None
+    hosts: Annotated[list[Annotated[str, StringConstraints(min_length=1, max_length=253)]], Field(min_length=1, max_length=64)] | None = (
+        None
+    )
     """The hosts it is for: exact, or `*.` before a name. Without hosts and rules it only defines."""
     path_prefixes: Annotated[list[Path], Field(min_length=1, max_length=64)] | None = Field(None, alias="pathPrefixes")
     """The paths it is for, by whole segments, so that several APIs can share a host. The default is every path."""

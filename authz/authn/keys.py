@@ -17,7 +17,16 @@ from authz.authn import json_text
 MAX_KEYS: Final = 100
 MAX_BYTES: Final = 512 * 1024
 ALGORITHMS: Final = (
-    "RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA",
+    "RS256",
+    "RS384",
+    "RS512",
+    "PS256",
+    "PS384",
+    "PS512",
+    "ES256",
+    "ES384",
+    "ES512",
+    "EdDSA",
 )
 _RSA: Final = frozenset(name for name in ALGORITHMS if name[:2] in ("RS", "PS"))
 _CURVES: Final = {"P-256": "ES256", "P-384": "ES384", "P-521": "ES512"}

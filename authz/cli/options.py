@@ -18,16 +18,25 @@ _OPERATOR = (
     click.option("--trusted-proxy", multiple=True, metavar="CIDR", help="From where --client-address's header counts. Repeat for more."),
     click.option("--trusted-hops", type=int, metavar="N", help="For x-forwarded-for: how many trusted proxies stand before Envoy."),
     click.option(
-        "--envoy-appends-peer/--no-envoy-appends-peer", default=True, show_default=True,
+        "--envoy-appends-peer/--no-envoy-appends-peer",
+        default=True,
+        show_default=True,
         help="For x-forwarded-for: whether Envoy appends its peer (use_remote_address).",
     ),
     click.option("--unprotected", multiple=True, metavar="HOST|all", help="Let requests pass that no policy covers. Repeat for more."),
     click.option("--identity-header", multiple=True, metavar="NAME", help="A header besides x-auth-* that policies may forward."),
 )
 _FETCH = (
-    click.option("--fetch-ca", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE", help="CAs to trust for issuers, instead of the system's."),
     click.option(
-        "--fetch-insecure", multiple=True, metavar="ORIGIN",
+        "--fetch-ca",
+        type=click.Path(path_type=Path, dir_okay=False),
+        metavar="FILE",
+        help="CAs to trust for issuers, instead of the system's.",
+    ),
+    click.option(
+        "--fetch-insecure",
+        multiple=True,
+        metavar="ORIGIN",
         help="Allow plain http or a private address for this origin alone, as http://127.0.0.1:8124. Repeat for more.",
     ),
 )
@@ -44,13 +53,9 @@ def take_operator(mistakes: Mistakes, given: dict[str, Any]) -> Operator:
     """Return the operator's settings out of the options given, and take those out."""
     how, trusted, hops = given.pop("client_address"), given.pop("trusted_proxy"), given.pop("trusted_hops")
     appended = given.pop("envoy_appends_peer")
-    client = mistakes.take(
-        "--client-address", lambda: settings.client_address(how, trusted, hops, appended=appended), None
-    )
+    client = mistakes.take("--client-address", lambda: settings.client_address(how, trusted, hops, appended=appended), None)
     unprotected, names = given.pop("unprotected"), given.pop("identity_header")
-    return mistakes.take(
-        "--unprotected, --identity-header", lambda: settings.operator(client, unprotected, names), Operator(client)
-    )
+    return mistakes.take("--unprotected, --identity-header", lambda: settings.operator(client, unprotected, names), Operator(client))
 
 
 def take_fetch(mistakes: Mistakes, given: dict[str, Any]) -> FetchLimits:

@@ -1,4 +1,4 @@
-"""authz serve"""
+"""The command `authz serve`."""
 
 import asyncio
 import signal
@@ -19,22 +19,46 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
 
 
 @click.command()
-@click.option("--policies", required=True, type=click.Path(path_type=Path), metavar="DIR", help="Directory of AuthPolicies; followed while it changes.")
-@click.option("--listen", default="127.0.0.1:9001", show_default=True, metavar="HOST:PORT", help="Where Envoy asks (gRPC). Port 0 takes any free one.")
-@click.option("--admin-listen", default="127.0.0.1:9002", show_default=True, metavar="HOST:PORT", help="Where /livez, /readyz and /metrics are.")
+@click.option(
+    "--policies",
+    required=True,
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="Directory of AuthPolicies; followed while it changes.",
+)
+@click.option(
+    "--listen", default="127.0.0.1:9001", show_default=True, metavar="HOST:PORT", help="Where Envoy asks (gRPC). Port 0 takes any free one."
+)
+@click.option(
+    "--admin-listen", default="127.0.0.1:9002", show_default=True, metavar="HOST:PORT", help="Where /livez, /readyz and /metrics are."
+)
 @operator_options
 @click.option("--tls-cert", type=_FILE, metavar="FILE", help="Certificate chain of the gRPC port (PEM); read anew when it changes.")
 @click.option("--tls-key", type=_FILE, metavar="FILE", help="Its private key.")
 @click.option("--tls-client-ca", type=_FILE, metavar="FILE", help="Only clients with a certificate of this CA may ask (mTLS).")
-@click.option("--max-message-bytes", type=click.IntRange(min=65536), default=16 * 1024 * 1024, show_default=True, help="The largest CheckRequest.")
-@click.option("--max-deadline", type=click.FloatRange(min=0.05), default=5.0, show_default=True, help="Longest time for one check, in seconds.")
-@click.option("--connection-age", type=click.FloatRange(min=1), default=120.0, show_default=True, help="Seconds after which a connection is closed gracefully.")
+@click.option(
+    "--max-message-bytes", type=click.IntRange(min=65536), default=16 * 1024 * 1024, show_default=True, help="The largest CheckRequest."
+)
+@click.option(
+    "--max-deadline", type=click.FloatRange(min=0.05), default=5.0, show_default=True, help="Longest time for one check, in seconds."
+)
+@click.option(
+    "--connection-age",
+    type=click.FloatRange(min=1),
+    default=120.0,
+    show_default=True,
+    help="Seconds after which a connection is closed gracefully.",
+)
 @click.option("--drain", type=click.FloatRange(min=0), default=5.0, show_default=True, help="Seconds to go on answering after SIGTERM.")
-@click.option("--grace", type=click.FloatRange(min=0), default=20.0, show_default=True, help="Seconds that checks under way may then still take.")
-@click.option("--allow-sample", type=click.FloatRange(0, 1), default=0.01, show_default=True, help="Share of allowed requests that is logged.")
+@click.option(
+    "--grace", type=click.FloatRange(min=0), default=20.0, show_default=True, help="Seconds that checks under way may then still take."
+)
+@click.option(
+    "--allow-sample", type=click.FloatRange(0, 1), default=0.01, show_default=True, help="Share of allowed requests that is logged."
+)
 @click.option("--ready-file", type=_FILE, metavar="FILE", help="Written with the real addresses once everything is up.")
 @exits.coded
-def serve(**given: Any) -> int:
+def serve(**given: Any) -> int:  # noqa: ANN401 - what click gives
     """Answer Envoy's checks by the AuthPolicies of a directory."""
     mistakes = Mistakes()
     nowhere = Address("127.0.0.1", 0)

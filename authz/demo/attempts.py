@@ -43,10 +43,21 @@ ATTEMPTS: Final = (
     Attempt("a good token", "right audience, right scope", 200, token="aud=orders&scope=orders.read", subject="alice"),
     Attempt("wrong audience", "the token is for another API", 401, "token_audience", token="aud=billing&scope=orders.read"),
     Attempt("missing scope", "the token may write, not read", 403, "scope_insufficient", token="aud=orders&scope=orders.write"),
-    Attempt("denied address", "the policy denies 127.0.0.2, token or not", 403, "rule_deny", token="aud=orders&scope=orders.read", source="127.0.0.2"),
     Attempt(
-        "spoofed identity header", "allowed, but the upstream sees who the token speaks of", 200,
-        token="aud=orders&scope=orders.read", headers=(("X-Auth-Subject", "admin"), ("X_Auth_Subject", "admin")), subject="alice",
+        "denied address",
+        "the policy denies 127.0.0.2, token or not",
+        403,
+        "rule_deny",
+        token="aud=orders&scope=orders.read",
+        source="127.0.0.2",
+    ),
+    Attempt(
+        "spoofed identity header",
+        "allowed, but the upstream sees who the token speaks of",
+        200,
+        token="aud=orders&scope=orders.read",
+        headers=(("X-Auth-Subject", "admin"), ("X_Auth_Subject", "admin")),
+        subject="alice",
     ),
 )
 

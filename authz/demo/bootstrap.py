@@ -101,9 +101,7 @@ def _manager(topology: Topology) -> Any:  # noqa: ANN401 - envoy-data-plane is n
         routes=[route.Route(match=route.RouteMatch(prefix="/"), route=route.RouteAction(cluster="upstream"))],
     )
     if topology.named_policy:
-        per_route = ext_authz.ExtAuthzPerRoute(
-            check_settings=ext_authz.CheckSettings(context_extensions={"policy": topology.named_policy})
-        )
+        per_route = ext_authz.ExtAuthzPerRoute(check_settings=ext_authz.CheckSettings(context_extensions={"policy": topology.named_policy}))
         virtual_host.typed_per_filter_config = {
             "envoy.filters.http.ext_authz": _packed(per_route, "envoy.extensions.filters.http.ext_authz.v3.ExtAuthzPerRoute")
         }
@@ -114,8 +112,13 @@ def _manager(topology: Topology) -> Any:  # noqa: ANN401 - envoy-data-plane is n
         use_remote_address=True,
         route_config=route.RouteConfiguration(virtual_hosts=[virtual_host]),
         http_filters=[
-            hcm.HttpFilter(name="envoy.filters.http.ext_authz", typed_config=_packed(_filter(topology), "envoy.extensions.filters.http.ext_authz.v3.ExtAuthz")),
-            hcm.HttpFilter(name="envoy.filters.http.router", typed_config=_packed(router.Router(), "envoy.extensions.filters.http.router.v3.Router")),
+            hcm.HttpFilter(
+                name="envoy.filters.http.ext_authz",
+                typed_config=_packed(_filter(topology), "envoy.extensions.filters.http.ext_authz.v3.ExtAuthz"),
+            ),
+            hcm.HttpFilter(
+                name="envoy.filters.http.router", typed_config=_packed(router.Router(), "envoy.extensions.filters.http.router.v3.Router")
+            ),
         ],
     )
 
@@ -123,9 +126,7 @@ def _manager(topology: Topology) -> Any:  # noqa: ANN401 - envoy-data-plane is n
 def _filter(topology: Topology) -> Any:  # noqa: ANN401 - envoy-data-plane is not typed for mypy
     return ext_authz.ExtAuthz(
         transport_api_version=core.ApiVersion.V3,
-        grpc_service=core.GrpcService(
-            envoy_grpc=core.GrpcServiceEnvoyGrpc(cluster_name="checks"), timeout=timedelta(seconds=2)
-        ),
+        grpc_service=core.GrpcService(envoy_grpc=core.GrpcServiceEnvoyGrpc(cluster_name="checks"), timeout=timedelta(seconds=2)),
         # Without an answer of the service nothing passes, and the client learns that the fault is not its own.
         failure_mode_allow=False,
         status_on_error=kind.HttpStatus(code=kind.StatusCode.ServiceUnavailable),
@@ -139,9 +140,7 @@ def _cluster(name: str, at: tuple[str, int]) -> Any:  # noqa: ANN401 - envoy-dat
     return cluster.Cluster(
         name=name,
         connect_timeout=timedelta(seconds=1),
-        load_assignment=endpoint.ClusterLoadAssignment(
-            cluster_name=name, endpoints=[endpoint.LocalityLbEndpoints(lb_endpoints=[place])]
-        ),
+        load_assignment=endpoint.ClusterLoadAssignment(cluster_name=name, endpoints=[endpoint.LocalityLbEndpoints(lb_endpoints=[place])]),
     )
 
 

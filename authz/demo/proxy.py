@@ -56,22 +56,30 @@ class Proxy:
         (folder / "envoy.json").write_text(self._configuration, encoding="utf-8")
         with (folder / "log").open("wb") as log:
             self._process = await asyncio.create_subprocess_exec(
-                self._binary, "-c", folder / "envoy.json", "--admin-address-path", folder / "admin",
-                "--use-dynamic-base-id", "--concurrency", "1", "--log-level", "warn",
-                stdout=log, stderr=log, cwd=folder,
+                self._binary,
+                "-c",
+                folder / "envoy.json",
+                "--admin-address-path",
+                folder / "admin",
+                "--use-dynamic-base-id",
+                "--concurrency",
+                "1",
+                "--log-level",
+                "warn",
+                stdout=log,
+                stderr=log,
+                cwd=folder,
             )
         try:
             async with asyncio.timeout(START_SECONDS):
-                while not await self._is_up():
+                while not await self._is_up():  # noqa: ASYNC110 - another process has no event to wait for
                     await asyncio.sleep(0.05)
         except BaseException:
             await self._end()
             raise
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, fault: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, kind: type[BaseException] | None, fault: BaseException | None, trace: TracebackType | None) -> None:
         """End Envoy."""
         await self._end()
 

@@ -50,7 +50,7 @@ class Demo:
     policies: Path
 
 
-class Narrator(io.TextIOBase):
+class Narrator(io.StringIO):
     """Turns the service's structured lines into words for somebody who watches."""
 
     def __init__(self, say: Say) -> None:
@@ -102,7 +102,7 @@ async def run(binary: Path, ports: Ports, folder: Path, say: Say, act: Callable[
         upstream = await _serve(stack, HttpServer(upstream_app()), ports.upstream, "the upstream")
         if not write(folder, issuer.url):
             say(f"kept the policies in {folder} as they are")
-        checks, service = await _service(stack, folder, issuer.url, ports, say)
+        checks = await _service(stack, folder, issuer.url, ports, say)
         await _free(ports.gateway)
         topology = Topology(ports.gateway, (LOOPBACK, checks.checks.port), (LOOPBACK, upstream))
         proxy = await stack.enter_async_context(Proxy(binary, bootstrap_json(topology)))
@@ -128,7 +128,7 @@ async def _free(port: int) -> None:
     await server.wait_closed()
 
 
-async def _service(stack: AsyncExitStack, folder: Path, issuer: str, ports: Ports, say: Say) -> tuple[Running, Service]:
+async def _service(stack: AsyncExitStack, folder: Path, issuer: str, ports: Ports, say: Say) -> Running:
     settings = Settings(
         policies=folder,
         listen=Address(LOOPBACK, ports.checks),
@@ -152,7 +152,7 @@ async def _service(stack: AsyncExitStack, folder: Path, issuer: str, ports: Port
     await asyncio.wait((task, up), return_when=asyncio.FIRST_COMPLETED)
     if task.done():
         await task
-    return await up, service
+    return await up
 
 
 def told(demo: Demo) -> list[str]:

@@ -47,7 +47,7 @@ def request_of(data: bytes) -> Request | None:
         http.path,
         headers,
         attributes.source.address.socket_address.address,
-        attributes.context_extensions["policy"] if "policy" in attributes.context_extensions else "",
+        attributes.context_extensions.get("policy", ""),
     )
 
 

@@ -90,5 +90,3 @@ def _options(limits: ServerLimits) -> list[tuple[str, int]]:
         # Two processes on one port would get all checks of an Envoy worker or none.
         ("grpc.so_reuseport", 0),
     ]
-
-

@@ -26,7 +26,9 @@ def credentials(files: TlsFiles) -> grpc.ServerCredentials:
     """
     follower = _Follower(files)
     return grpc.dynamic_ssl_server_credentials(
-        follower.current, follower.changed, require_client_authentication=files.client_ca is not None
+        follower.current,
+        follower.changed,  # type: ignore[arg-type]  # None, "no change", is allowed (grpc.dynamic_ssl_server_credentials)
+        require_client_authentication=files.client_ca is not None,
     )
 
 

@@ -124,7 +124,9 @@ async def _vetted(host: str, port: int, url: str, *, insecure: bool) -> str:
     if not insecure:
         for address in addresses:
             if not is_public(address):
-                raise FetchError(f"{url}: {address} is a private or special address; for this origin alone: --fetch-insecure {origin_of(url)}")
+                raise FetchError(
+                    f"{url}: {address} is a private or special address; for this origin alone: --fetch-insecure {origin_of(url)}"
+                )
     if not addresses:
         raise FetchError(f"{url}: {host} has no address")
     return addresses[0]

@@ -19,7 +19,7 @@ class HttpsKeys:
             fetched = await self._client.get(url)
         except FetchError:
             raise
-        except Exception as fault:  # noqa: BLE001 - the port promises one kind of error, and a fetch loop must live
+        except Exception as fault:
             raise FetchError(f"{issuer.issuer}: {type(fault).__name__}") from fault
         return FetchedKeys(fetched.body, fetched.max_age)
 

@@ -33,9 +33,7 @@ async def _notices(directory: Path) -> AsyncIterator[None]:
     """Yield whenever something may have changed: on the system's notice, and every LOOK seconds."""
     while True:
         try:
-            async for _ in awatch(
-                directory, debounce=int(QUIET * 1000), step=10, yield_on_timeout=True, rust_timeout=int(LOOK * 1000)
-            ):
+            async for _ in awatch(directory, debounce=int(QUIET * 1000), step=10, yield_on_timeout=True, rust_timeout=int(LOOK * 1000)):
                 yield
         except (OSError, RuntimeError):
             # The directory itself is gone, or the system gives no more watches: look without notice until it does.

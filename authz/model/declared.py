@@ -6,7 +6,6 @@ from dataclasses import dataclass, field, replace
 from authz.model.policy import Policy, PolicyName
 from authz.model.problem import Problem, Severity
 
-
 Path = tuple[str | int, ...]
 
 

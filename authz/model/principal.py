@@ -68,7 +68,7 @@ class Principal:
         self.claims = claims
         self.begins = begins
         self.expires = expires
-        self.answers: dict[object, object] = {}
+        self.answers: dict[object, Any] = {}  # What a policy makes of it is that floor's own.
 
     @property
     def subject(self) -> str:

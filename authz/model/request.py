@@ -18,9 +18,7 @@ class Request:
 
     __slots__ = ("headers", "host", "method", "path", "peer", "policy", "query")
 
-    def __init__(
-        self, method: str, host: str, target: str, headers: Mapping[str, str], peer: str = "", policy: str = ""
-    ) -> None:
+    def __init__(self, method: str, host: str, target: str, headers: Mapping[str, str], peer: str = "", policy: str = "") -> None:
         self.method = method
         self.host = host
         self.path, _, self.query = target.partition("?")

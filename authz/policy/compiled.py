@@ -8,7 +8,7 @@ from authz.model.policy import Item, Mode, Policy, RequestMatch, Rule
 from authz.model.principal import Failure, Rank
 from authz.model.reason import Reason
 from authz.policy import paths
-from authz.policy.answers import deny
+from authz.policy.answers import Decider, deny
 from authz.policy.forwarding import Removal
 from authz.policy.items import Alternative, CompiledItem, Path, guard
 from authz.policy.view import Reader
@@ -17,11 +17,10 @@ ReaderOf = Callable[[tuple[Issuer, ...], tuple[str, ...]], Reader]
 RequestTest = Callable[[str, str], bool]
 
 
-
 class CompiledRule:
     """One rule: which requests, what is denied, who is allowed, in which order."""
 
-    __slots__ = ("_tests", "alternatives", "at", "deny", "denied", "is_shadow", "name", "path", "removal")
+    __slots__ = ("_tests", "alternatives", "at", "denied", "deny", "is_shadow", "name", "path", "removal")
 
     def __init__(self, at: int, rule: Rule, parts: "Parts") -> None:
         self.at = at
@@ -40,15 +39,14 @@ class CompiledRule:
         named = dict.fromkeys(name for item in rule.allow if item.jwt for name in item.jwt.issuers)
         watch = guard(parts.reader(tuple(named))) if named else None
         return tuple(
-            Alternative(parts.item(item, (*self.path, "allow", n)), base, rule.forward, watch)
-            for n, item in enumerate(rule.allow)
+            Alternative(parts.item(item, (*self.path, "allow", n)), base, rule.forward, watch) for n, item in enumerate(rule.allow)
         )
 
     def matches(self, method: str, path: str) -> bool:
         """Return whether the rule is for such a request."""
         if not self._tests:
             return True
-        for test in self._tests:
+        for test in self._tests:  # noqa: SIM110 - any() with a generator costs more than the tests
             if test(method, path):
                 return True
         return False
@@ -57,9 +55,7 @@ class CompiledRule:
 class Parts:
     """What the rules of one policy share while it is compiled."""
 
-    def __init__(
-        self, policy: Policy, issuers: Mapping[str, Issuer], owned: frozenset[str], reader_of: ReaderOf
-    ) -> None:
+    def __init__(self, policy: Policy, issuers: Mapping[str, Issuer], owned: frozenset[str], reader_of: ReaderOf) -> None:
         self.policy = policy
         self.name = str(policy.name)
         self.owned = owned
@@ -82,7 +78,21 @@ class Parts:
 class CompiledPolicy:
     """One policy, ready to decide. `broken`: it never compiled, and every request that it covers is answered 503."""
 
-    __slots__ = ("broken", "deny", "denied", "hosts", "is_shadow", "name", "none", "nobody", "preflight", "prefixes", "removal", "rules", "shadow_rules")
+    __slots__ = (
+        "broken",
+        "denied",
+        "deny",
+        "hosts",
+        "is_shadow",
+        "name",
+        "nobody",
+        "none",
+        "prefixes",
+        "preflight",
+        "removal",
+        "rules",
+        "shadow_rules",
+    )
 
     def __init__(self, policy: Policy, parts: Parts | None) -> None:
         self.name = str(policy.name)
@@ -96,9 +106,9 @@ class CompiledPolicy:
         self.deny: tuple[CompiledItem, ...] = ()
         self.rules: tuple[CompiledRule, ...] = ()
         self.shadow_rules: tuple[CompiledRule, ...] = ()
-        self.none = deny(Failure(Reason.RULE_NONE, Rank.NOT_PERMITTED), policy=self.name, denied=policy.denied)
+        self.none = deny(Failure(Reason.RULE_NONE, Rank.NOT_PERMITTED), Decider(self.name), policy.denied)
         if parts is None:
-            self.broken = deny(Failure(Reason.POLICY_INVALID, Rank.NOT_PERMITTED), policy=self.name)
+            self.broken = deny(Failure(Reason.POLICY_INVALID, Rank.NOT_PERMITTED), Decider(self.name))
             return
         self.deny = tuple(parts.item(item, ("spec", "deny", n)) for n, item in enumerate(policy.deny))
         rules = tuple(CompiledRule(at, rule, parts) for at, rule in enumerate(policy.rules))
@@ -120,9 +130,7 @@ class CompiledPolicy:
         return not frozenset(patterns).isdisjoint(self.hosts) and not frozenset(paths.prefixes(path)).isdisjoint(self.prefixes)
 
 
-def compile_policy(
-    policy: Policy, issuers: Mapping[str, Issuer], owned: frozenset[str], reader_of: ReaderOf
-) -> CompiledPolicy:
+def compile_policy(policy: Policy, issuers: Mapping[str, Issuer], owned: frozenset[str], reader_of: ReaderOf) -> CompiledPolicy:
     """Return `policy` ready to decide. It has no problems (see problems.py).
 
     Args:

@@ -9,7 +9,7 @@ from authz.model.reason import Reason
 from authz.model.request import Request
 from authz.model.trace import Step, Trace
 from authz.policy import hosts, paths
-from authz.policy.answers import deny
+from authz.policy.answers import Decider, deny
 from authz.policy.compiled import CompiledPolicy, CompiledRule
 from authz.policy.forwarding import Removal
 from authz.policy.items import CompiledItem, fires
@@ -44,7 +44,7 @@ def decide(snapshot: Snapshot, view: View) -> Decision:
         return _ambiguous_path(snapshot, view, is_protected=bool(site))
     policy = find(site, view.path)
     if view.path is not request.path and view.path != request.path and _reads_otherwise(view, site, policy):
-        return _path_denial("its canonical form selects another policy or rule", request)
+        return _path_denial("its canonical form selects another policy or rule")
     if policy is None:
         return snapshot.unprotected if snapshot.allows_unprotected(request.host) else POLICY_NONE
     decision = decide_policy(policy, view)
@@ -59,10 +59,10 @@ def _ambiguous_path(snapshot: Snapshot, view: View, *, is_protected: bool) -> De
         return snapshot.unprotected
     if not is_protected:
         return POLICY_NONE
-    return _path_denial(paths.ambiguity(view.request.path), view.request)
+    return _path_denial(paths.ambiguity(view.request.path))
 
 
-def _path_denial(why: str, request: Request) -> Deny:
+def _path_denial(why: str) -> Deny:
     return deny(Failure(Reason.PATH_AMBIGUOUS, Rank.NOT_PERMITTED, "one reading of the path", why))
 
 
@@ -154,15 +154,9 @@ def _outranks(one: Failure, other: Failure) -> bool:
 def _refusal(policy: CompiledPolicy, rule: CompiledRule, failure: Failure | None, item: CompiledItem | None) -> Deny:
     if failure is None or item is None:
         failure = Failure(Reason.RULE_DENY, Rank.NOT_PERMITTED, "allow: [] lets nobody in")
-    return deny(
-        failure,
-        policy=policy.name,
-        rule=rule.name,
-        alternative=item.name if item is not None else "",
-        denied=rule.denied,
-        challenge=any(alternative.item.reader is not None for alternative in rule.alternatives),
-        scopes=item.scopes if item is not None else (),
-    )
+    decider = Decider(policy.name, rule.name, item.name if item is not None else "")
+    challenge = any(alternative.item.reader is not None for alternative in rule.alternatives)
+    return deny(failure, decider, rule.denied, challenge=challenge, scopes=item.scopes if item is not None else ())
 
 
 def _fired(items: tuple[CompiledItem, ...], view: View, policy: CompiledPolicy, rule: CompiledRule | None) -> Deny | None:
@@ -170,14 +164,9 @@ def _fired(items: tuple[CompiledItem, ...], view: View, policy: CompiledPolicy, 
         view.note(Step(1, "deny", item.name, None, path=item.path))
         failure = fires(item, view)
         if failure is not None:
-            return deny(
-                failure,
-                policy=policy.name,
-                rule=rule.name if rule is not None else "",
-                alternative=item.name,
-                denied=rule.denied if rule is not None else policy.denied,
-                challenge=item.reader is not None,
-            )
+            decider = Decider(policy.name, rule.name if rule is not None else "", item.name)
+            denied = rule.denied if rule is not None else policy.denied
+            return deny(failure, decider, denied, challenge=item.reader is not None)
     return None
 
 

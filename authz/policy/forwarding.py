@@ -19,7 +19,7 @@ _UNSAFE: Final = re.compile(r"[^\x20-\x7e]|%|^ | $")
 _ITEM_UNSAFE: Final = re.compile(r"[^\x21-\x7e]|[%,]")
 # Hop-by-hop headers, framing, and what Envoy routes on.
 _NEVER: Final = frozenset(
-    "connection content-length host keep-alive proxy-connection te trailer transfer-encoding upgrade".split()
+    ["connection", "content-length", "host", "keep-alive", "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade"]
 )
 
 
@@ -76,9 +76,7 @@ def _percent(found: re.Match[str]) -> str:
     return "".join(f"%{octet:02X}" for octet in found.group().encode("utf-8", "surrogatepass"))
 
 
-def values_of(
-    forward: tuple[ForwardedHeader, ...], claims: Mapping[str, Any]
-) -> tuple[tuple[str, str], ...] | ForwardedHeader:
+def values_of(forward: tuple[ForwardedHeader, ...], claims: Mapping[str, Any]) -> tuple[tuple[str, str], ...] | ForwardedHeader:
     """Return the headers to set for a caller with these claims, or the declared header whose value is too long."""
     found: list[tuple[str, str]] = []
     for header in forward:

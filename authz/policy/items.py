@@ -72,7 +72,7 @@ class Alternative:
         identity = view.identity(item.reader)
         if isinstance(identity, Failure):
             return self._not_only_ours(identity, view) if identity.ours else identity
-        answer = identity.answers.get(self) if view.trace is None else None
+        answer: Allow | Failure | None = identity.answers.get(self) if view.trace is None else None
         if answer is None:
             answer = identity.answers[self] = item.permit(identity, view) or self._allow(identity)
         if isinstance(answer, Failure):
@@ -160,8 +160,12 @@ def _audience_check(audiences: tuple[str, ...], path: Path) -> Permit:
 
     def check(principal: Principal, view: View) -> Failure | None:
         held = conditions.claim_values(principal.claims, ("aud",))
-        return _told(view, Step(3, "audience", "", not wanted.isdisjoint(held), _listed(held), want, (*path, "audiences")),
-                     Reason.TOKEN_AUDIENCE, Rank.NOT_VERIFIED)
+        return _told(
+            view,
+            Step(3, "audience", "", not wanted.isdisjoint(held), _listed(held), want, (*path, "audiences")),
+            Reason.TOKEN_AUDIENCE,
+            Rank.NOT_VERIFIED,
+        )
 
     return check
 
@@ -171,8 +175,12 @@ def _scope_check(scopes: tuple[str, ...], path: Path) -> Permit:
 
     def check(principal: Principal, view: View) -> Failure | None:
         held = conditions.scopes_of(principal.claims)
-        return _told(view, Step(3, "scopes", "", wanted <= held, _listed(held), want, (*path, "scopes")),
-                     Reason.SCOPE_INSUFFICIENT, Rank.NOT_PERMITTED)
+        return _told(
+            view,
+            Step(3, "scopes", "", wanted <= held, _listed(held), want, (*path, "scopes")),
+            Reason.SCOPE_INSUFFICIENT,
+            Rank.NOT_PERMITTED,
+        )
 
     return check
 
@@ -183,8 +191,12 @@ def _claim_check(claim: ClaimCondition, path: Path) -> Permit:
 
     def check(principal: Principal, view: View) -> Failure | None:
         held = conditions.claim_values(principal.claims, claim.path, claim.separator)
-        return _told(view, Step(3, "claim", name, holds(principal.claims), _listed(held), f"{name}: {want}", path),
-                     Reason.CLAIMS_MISMATCH, Rank.NOT_PERMITTED)
+        return _told(
+            view,
+            Step(3, "claim", name, holds(principal.claims), _listed(held), f"{name}: {want}", path),
+            Reason.CLAIMS_MISMATCH,
+            Rank.NOT_PERMITTED,
+        )
 
     return check
 

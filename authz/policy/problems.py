@@ -5,7 +5,7 @@ from difflib import get_close_matches
 
 from authz.model.issuer import Issuer, PlaceKind
 from authz.model.operator import Operator
-from authz.model.policy import AddressCondition, Answer, ForwardedHeader, Item, Policy, Rule
+from authz.model.policy import AddressCondition, Answer, Denied, ForwardedHeader, Item, Policy, Rule
 from authz.model.problem import Problem, Severity
 from authz.policy import addresses, forwarding, hosts, paths
 from authz.policy.reachability import unreachable
@@ -87,9 +87,7 @@ def _issuers(policy: Policy) -> Iterator[Problem]:
 
 def _audiences(policy: Policy) -> Iterator[Problem]:
     if any(item.jwt for item, _ in _items(policy)) and not policy.audiences:
-        yield Problem(
-            "AZ305", "the policy takes tokens but does not say for whom they must be: add spec.audiences", ("spec",)
-        )
+        yield Problem("AZ305", "the policy takes tokens but does not say for whom they must be: add spec.audiences", ("spec",))
 
 
 def _item(item: Item, path: Path, policy: Policy, operator: Operator) -> Iterator[Problem]:
@@ -140,7 +138,7 @@ def _forwarded(header: ForwardedHeader, path: Path, operator: Operator) -> Itera
 
 def _answers(policy: Policy) -> Iterator[Problem]:
     places: list[tuple[Answer, Path]] = []
-    owners = [(policy.denied, ("spec", "denied"))]
+    owners: list[tuple[Denied, Path]] = [(policy.denied, ("spec", "denied"))]
     owners += [(rule.denied, ("spec", "rules", at, "denied")) for at, rule in enumerate(policy.rules) if rule.denied]
     for denied, path in owners:
         places += [(denied.unauthenticated, (*path, "unauthenticated")), (denied.forbidden, (*path, "forbidden"))]
@@ -154,4 +152,6 @@ def _answers(policy: Policy) -> Iterator[Problem]:
             yield Problem("AZ316", f"status {answer.status} needs a Location among the headers", (*path, "statusCode"))
 
 
-_RESERVED = frozenset("cache-control connection content-length content-type retry-after transfer-encoding www-authenticate".split())
+_RESERVED = frozenset(
+    ["cache-control", "connection", "content-length", "content-type", "retry-after", "transfer-encoding", "www-authenticate"]
+)

@@ -35,7 +35,19 @@ class Snapshot:
         has_shadows: whether any policy or rule is in Shadow.
     """
 
-    __slots__ = ("_everywhere", "_operator", "_shadows", "_sites", "_tables", "address_of", "conflicts", "has_shadows", "owned", "policies", "unprotected")
+    __slots__ = (
+        "_everywhere",
+        "_operator",
+        "_shadows",
+        "_sites",
+        "_tables",
+        "address_of",
+        "conflicts",
+        "has_shadows",
+        "owned",
+        "policies",
+        "unprotected",
+    )
 
     def __init__(self, policies: Iterable[CompiledPolicy], owned: frozenset[str], operator: Operator) -> None:
         listed = sorted(policies, key=lambda policy: policy.name)

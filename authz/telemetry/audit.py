@@ -55,8 +55,11 @@ class Auditor:
         self._lines.event("info" if ok else "error", "policies.loaded", policies=len(states), in_force=in_force)
         for problem in problems:
             self._lines.event(
-                problem.severity.value, "policy.problem",
-                code=problem.code, at=f"{problem.file}:{problem.line}:{problem.column}", what=problem.what,
+                problem.severity.value,
+                "policy.problem",
+                code=problem.code,
+                at=f"{problem.file}:{problem.line}:{problem.column}",
+                what=problem.what,
             )
 
     def event(self, level: str, message: str, **fields: object) -> None:

@@ -71,5 +71,3 @@ class Lines:
         # ASCII only: escapes keep control characters and lone surrogates from doing anything to a terminal or parser.
         self._stream.write(json.dumps(short, ensure_ascii=True, separators=(",", ":")) + "\n")
         self._stream.flush()
-
-

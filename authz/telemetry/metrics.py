@@ -26,10 +26,14 @@ TABLE: Final[dict[str, tuple[str, tuple[str, ...], str]]] = {
     "authz_checks_total": ("counter", ("decision", "reason"), "Checks answered."),
     "authz_check_duration_seconds": ("histogram", (), "Time from the bytes of a check to the bytes of its answer."),
     "authz_shadow_decisions_total": (
-        "counter", ("policy", "rule", "decision", "reason"), "What policies and rules in Shadow would have decided.",
+        "counter",
+        ("policy", "rule", "decision", "reason"),
+        "What policies and rules in Shadow would have decided.",
     ),
     "authz_ambiguous_unprotected_total": (
-        "counter", (), "Requests with an ambiguous path that passed because their host is unprotected.",
+        "counter",
+        (),
+        "Requests with an ambiguous path that passed because their host is unprotected.",
     ),
     "authz_faults_total": ("counter", (), "Exceptions that were turned into a deny. Any is a bug: please report it."),
     "authz_policies": ("gauge", ("state",), "Policies: enforced, shadow, definitions, stale (an earlier version is in force), invalid."),
