@@ -133,7 +133,7 @@ def fires(item: CompiledItem, view: View) -> Failure | None:
         if failure is not None and not failure.undecided:
             return None
         unclear = unclear or failure
-    return unclear or Failure(Reason.RULE_DENY, Rank.NOT_PERMITTED, f"not {item.name}", item.name)
+    return unclear or Failure(Reason.RULE_DENY, Rank.NOT_PERMITTED, "no `deny` item that fires", item.name)
 
 
 def _anyone(principal: Principal, view: View) -> Failure | None:

@@ -1,0 +1,65 @@
+# Everything a developer types. `make` alone lists it.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+# The first Python that is new enough, or the one given: make test PYTHON=python3.13 VENV=.venv-3.13
+PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
+VENV ?= .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+.PHONY: help demo test check fix format lint types imports generated docs protos crds bench lock clean
+
+help:  ## List the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | awk -F'\t' '{printf "  make %-12s%s\n", $$1, $$2}'
+
+$(STAMP): requirements-dev.lock
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed: name it, as in make $(MAKECMDGOALS) PYTHON=/path/to/python3.12" >&2; exit 1; }
+	@echo "setting up $(VENV) with $$($(PYTHON) --version); the first time takes a minute" >&2
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps --editable .
+	@touch $@
+
+demo: $(STAMP)  ## Watch a real Envoy allow and refuse, by policies that you can edit (loopback only)
+	@exec $(BIN)/authz demo $(ARGS)
+
+test: $(STAMP)  ## Run every test that this machine can run, in a few minutes
+	@$(BIN)/python -m pytest $(ARGS)
+
+check: format lint types imports generated test  ## Everything that CI checks; ends with `make test`
+
+fix: $(STAMP)  ## Format, and mend what the linter can mend
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+format: $(STAMP)  ## Is everything formatted?
+	@$(BIN)/ruff format --check .
+
+lint: $(STAMP)  ## Lint
+	@$(BIN)/ruff check .
+
+types: $(STAMP)  ## Check types (mypy --strict)
+	@$(BIN)/mypy
+
+imports: $(STAMP)  ## Check who may import whom
+	@$(BIN)/lint-imports --no-cache
+
+generated: $(STAMP)  ## Are crds/, docs/reference/ and authz/envoy/pb/ current?
+	@$(BIN)/python docs/generate.py --check
+
+docs protos crds: $(STAMP)  ## Write the generated files anew
+	@$(BIN)/python docs/generate.py
+
+bench: $(STAMP)  ## Measure, as ratios of one run
+	@$(BIN)/python -m benchmarks
+
+lock: $(STAMP)  ## Resolve the dependencies anew and pin them by hash, without any address
+	@for pair in "requirements.lock" "requirements-dev.lock --extra demo --group dev"; do set -- $$pair; \
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
+		pyproject.toml --output-file $$1 $${@:2} $(ARGS); done
+
+clean:  ## Remove the virtual environments and caches
+	@rm -rf .venv .venv-* .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

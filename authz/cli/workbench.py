@@ -1,0 +1,77 @@
+"""The service without its wires: policies from files, decided here. What `validate`, `check` and `explain` share."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from authz.cli import exits
+from authz.fetch.client import FetchLimits
+from authz.fetch.keys import HttpsKeys
+from authz.files.directory import Contents, Reader, UnreadableError
+from authz.model.decision import Decision
+from authz.model.declared import Declared
+from authz.model.operator import Operator
+from authz.model.problem import Problem, Severity
+from authz.model.request import Request
+from authz.service.check import Checker
+from authz.service.keyring import KeyRing
+from authz.service.ports import Clock
+from authz.service.tokens import TokenMemory
+from authz.service.update import Updater
+
+
+class Silence:
+    """Hears everything and says nothing: a command prints its own result."""
+
+    def __init__(self) -> None:
+        self.faults: list[BaseException] = []
+        self.fetch_failures: list[str] = []
+
+    def decided(self, request: Request | None, decision: Decision, seconds: float) -> None:
+        """Take no note."""
+
+    def failed(self, fault: BaseException) -> None:
+        """Keep the fault: the command reports it."""
+        self.faults.append(fault)
+
+    def fetched(self, issuer: str, kids: tuple[str, ...], dropped: tuple[str, ...]) -> None:
+        """Take no note."""
+
+    def fetch_failed(self, issuer: str, why: str, *, keeps: bool) -> None:
+        """Keep the reason: the command reports it."""
+        self.fetch_failures.append(why)
+
+
+@dataclass(frozen=True, slots=True)
+class Workbench:
+    """Loaded policies, and what was found wrong with them."""
+
+    contents: Contents
+    problems: tuple[Problem, ...]
+    checker: Checker
+    heard: Silence
+
+    @property
+    def errors(self) -> tuple[Problem, ...]:
+        """The problems that keep a policy from being used."""
+        return tuple(problem for problem in self.problems if problem.severity is Severity.ERROR)
+
+    def declared(self, policy: str) -> Declared | None:
+        """Return the object of this `namespace/name`, or None."""
+        return next((each for each in self.contents.declared if str(each.name) == policy), None)
+
+
+def load(paths: Sequence[Path], operator: Operator, fetch: FetchLimits, clock: Clock) -> Workbench:
+    """Return the policies of some files and directories, loaded as `authz serve` loads them."""
+    try:
+        contents = Reader(paths).read()
+    except UnreadableError as fault:
+        exits.fail(str(fault), exits.UNREADABLE)
+    heard = Silence()
+    ring = KeyRing(HttpsKeys(fetch), clock, heard)
+    updater = Updater(operator, ring, TokenMemory())
+    report = updater.apply(contents.declared)
+    found = [problem for stray in contents.strays for problem in stray.problems]
+    found += [problem for state in report.states for problem in state.problems]
+    found.sort(key=lambda problem: (problem.file, problem.line, problem.column))
+    return Workbench(contents, tuple(found), Checker(updater.store, ring, clock, heard), heard)
