@@ -4,7 +4,7 @@ import asyncio
 import json
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TextIO
 
@@ -14,6 +14,7 @@ from authz.envoy.server import CheckServer
 from authz.fetch.keys import HttpsKeys
 from authz.files.directory import Contents, Reader, UnreadableError
 from authz.files.watch import changes
+from authz.model.declared import Declared
 from authz.model.problem import Severity
 from authz.service.check import Checker
 from authz.service.keyring import KeyRing
@@ -55,9 +56,9 @@ class Service:
     def __init__(self, settings: Settings, stream: TextIO = sys.stdout) -> None:
         clock, memory = SystemClock(), TokenMemory()
         said = settings.operator
-        lines = Lines(stream, clock.time, settings.allow_sample, said.client_address)
-        self.metrics = Metrics(lambda: ring.all(), lambda: len(memory))  # noqa: PLW0108 - the ring is made below
-        self.audit = Auditor(self.metrics, lines)
+        self._lines = Lines(stream, clock.time, settings.allow_sample, said.client_address)
+        self.metrics = Metrics(lambda: ring.all(), lambda: len(memory), lambda: self._lines.dropped)  # noqa: PLW0108 - made below
+        self.audit = Auditor(self.metrics, self._lines)
         ring = KeyRing(HttpsKeys(settings.fetch), clock, self.audit, settings.key_times)
         self._ring = ring
         self._clock = clock
@@ -71,21 +72,27 @@ class Service:
 
     async def run(self, stopped: asyncio.Event, on_ready: Callable[[Running], None] = lambda running: None) -> None:
         """Serve until `stopped` is set, then drain. Raises StartError."""
-        self._load_first()
+        background: list[asyncio.Task[None]] = []
         try:
-            async with asyncio.TaskGroup() as parts:
-                background = [parts.create_task(self._ring.run()), parts.create_task(self._follow())]
-                running = await self._start()
-                await self._ring.first_tries()
-                self._not_ready = ""
-                self._announce(running)
-                on_ready(running)
-                await stopped.wait()
-                await self._stop()
-                for task in background:
-                    task.cancel()
-        except* StartError as faults:
-            raise faults.exceptions[0] from None
+            self._load_first()
+            running = await self._start()
+            background += [asyncio.create_task(self._kept_up(part)) for part in (self._ring.run, self._follow, self._lines.run)]
+            await self._ring.first_tries()
+            self._not_ready = ""
+            self._announce(running)
+            on_ready(running)
+            await stopped.wait()
+        finally:
+            await self._stop(background)
+
+    async def _kept_up(self, part: Callable[[], Awaitable[None]]) -> None:
+        """Run a part for ever: a fault in it is told, and must not end the checks."""
+        while True:
+            try:
+                await part()
+            except Exception as fault:  # noqa: BLE001 - the supervisor of the parts
+                self.audit.failed(fault)
+            await self._clock.sleep(1)
 
     def _load_first(self) -> None:
         try:
@@ -93,7 +100,7 @@ class Service:
         except UnreadableError as fault:
             raise StartError(f"{fault}; --policies names the directory of AuthPolicies") from fault
         unknown = [problem for stray in contents.faults for problem in stray.problems]
-        unknown += [problem for each in contents.declared if each.policy is None and each.target is None for problem in each.problems]
+        unknown += [problem for each in contents.declared if _hides_its_target(each) for problem in each.problems]
         if unknown:
             # What such a file should protect cannot be told, so nothing could be denied for it.
             told = "\n".join(f"  {p.file}:{p.line}:{p.column} {p.code} {p.what}" for p in unknown)
@@ -129,10 +136,28 @@ class Service:
             text = json.dumps({"listen": str(running.checks), "admin": str(running.admin)})
             self._settings.ready_file.write_text(text + "\n", encoding="utf-8")
 
-    async def _stop(self) -> None:
+    async def _stop(self, background: list[asyncio.Task[None]]) -> None:
         self._not_ready = "stopping"
-        self.audit.event("info", "stopping", drain_seconds=self._settings.drain_seconds)
-        await self._server.drain()
-        await self._clock.sleep(self._settings.drain_seconds)
+        if background:
+            self.audit.event("info", "stopping", drain_seconds=self._settings.drain_seconds)
+            await self._server.drain()
+            await self._clock.sleep(self._settings.drain_seconds)
         await self._server.stop(self._settings.grace_seconds)
         await self._admin.stop()
+        for task in background:
+            task.cancel()
+        await asyncio.gather(*background, return_exceptions=True)
+        self._lines.flush()
+
+
+def _hides_its_target(each: Declared) -> bool:
+    """Return whether it cannot be told which requests an object is for."""
+    if each.is_sound:
+        return False
+    if each.target is None:
+        return True
+    if each.target.hosts:
+        return False
+    # Without hosts it only defines, unless a misspelt field of the spec was meant to name them.
+    misspelt = any(problem.code == "AZ105" and len(problem.path) == 2 for problem in each.problems)
+    return misspelt or each.policy is None or not each.policy.only_defines

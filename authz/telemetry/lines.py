@@ -1,5 +1,10 @@
-"""Structured lines on a stream: one JSON object each. What a client presented is never among the fields."""
+"""Structured lines on a stream: one JSON object each. What a client presented is never among the fields.
 
+Lines are collected and written a few times a second, away from the loop that answers checks: a reader that does not keep
+up costs lines, which are counted, and never a check.
+"""
+
+import asyncio
 import json
 import random
 from collections.abc import Callable
@@ -12,6 +17,8 @@ from authz.model.request import Request
 from authz.policy.addresses import finder, text
 
 MAX_FIELD: Final = 512
+MAX_WAITING: Final = 20_000
+EVERY: Final = 0.1
 
 
 class Lines:
@@ -22,6 +29,8 @@ class Lines:
         self._now = now
         self._allow_sample = allow_sample
         self._address_of = finder(address)
+        self._waiting: list[str] = []
+        self.dropped = 0
         self._address_source = "" if address is None else address.header or "peer"
 
     def decision(self, request: Request | None, decision: Decision, seconds: float) -> None:
@@ -69,5 +78,21 @@ class Lines:
     def _write(self, fields: dict[str, object]) -> None:
         short = {name: value[:MAX_FIELD] if isinstance(value, str) else value for name, value in fields.items()}
         # ASCII only: escapes keep control characters and lone surrogates from doing anything to a terminal or parser.
-        self._stream.write(json.dumps(short, ensure_ascii=True, separators=(",", ":")) + "\n")
-        self._stream.flush()
+        if len(self._waiting) >= MAX_WAITING:
+            self.dropped += 1
+            return
+        self._waiting.append(json.dumps(short, ensure_ascii=True, separators=(",", ":")) + "\n")
+
+    def flush(self) -> None:
+        """Write what has been collected. May block: the stream is somebody else's."""
+        lines, self._waiting = self._waiting, []
+        if lines:
+            self._stream.write("".join(lines))
+            self._stream.flush()
+
+    async def run(self) -> None:
+        """Write what has been collected, for ever, in another thread."""
+        while True:
+            await asyncio.sleep(EVERY)
+            if self._waiting:
+                await asyncio.to_thread(self.flush)

@@ -43,6 +43,7 @@ TABLE: Final[dict[str, tuple[str, tuple[str, ...], str]]] = {
     "authz_jwks_last_success_timestamp_seconds": ("gauge", ("issuer",), "When an issuer's keys were last fetched; 0: never."),
     "authz_jwks_consecutive_failures": ("gauge", ("issuer",), "Fetches that failed since the last success."),
     "authz_jwks_fetches_total": ("counter", ("issuer", "result"), "Fetches of issuers' keys."),
+    "authz_log_lines_dropped_total": ("counter", (), "Log lines that nobody read in time."),
     "authz_remembered_tokens": ("gauge", (), "Verified tokens that are remembered."),
     "authz_build_info": ("gauge", ("version",), "The version that runs."),
 }
@@ -53,9 +54,10 @@ _FAMILIES: Final = {"counter": CounterMetricFamily, "gauge": GaugeMetricFamily}
 class Metrics:
     """Counts what it is told; satisfies the parts of the service's ports that are about numbers."""
 
-    def __init__(self, keys: Callable[[], Iterable[IssuerKeys]], remembered: Callable[[], int]) -> None:
+    def __init__(self, keys: Callable[[], Iterable[IssuerKeys]], remembered: Callable[[], int], dropped: Callable[[], int] = int) -> None:
         self._keys = keys
         self._remembered = remembered
+        self._dropped = dropped
         self._checks = [0] * len(Reason)
         self._buckets = [0] * (len(BUCKETS) + 1)
         self._seconds = 0.0
@@ -140,10 +142,11 @@ class Metrics:
                 return [((__version__,), 1)]
         if name.startswith("authz_jwks_"):
             return self._key_samples(name)
-        single = {
+        single: dict[str, float] = {
             "authz_ambiguous_unprotected_total": self.ambiguous,
             "authz_faults_total": self.faults,
             "authz_last_reload_success_timestamp_seconds": self._reloaded_at,
+            "authz_log_lines_dropped_total": self._dropped(),
             "authz_remembered_tokens": self._remembered(),
         }
         return [((), single[name])]
