@@ -191,8 +191,8 @@ def _repeated(value: v1alpha1.Object, path: Path) -> Iterator[Problem]:
         here, item = (*path, field.alias or name), getattr(value, name)
         if isinstance(item, v1alpha1.Object):
             yield from _repeated(item, here)
-        if not isinstance(item, list):
-            continue
+        if not isinstance(item, list) or field.json_schema_extra is not None:
+            continue  # No list, or one in which the same may come again (ClaimPath).
         seen: dict[str, int] = {}
         for at, each in enumerate(item):
             if isinstance(each, v1alpha1.Object):

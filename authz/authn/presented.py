@@ -82,13 +82,11 @@ def _in_scheme(name: str, scheme: str) -> Find:
 
 
 def _tokens_of_scheme(value: str, scheme: str) -> list[str]:
-    tokens = []
-    for line in value.split(","):
-        word, _, token = line.strip(" ").partition(" ")
-        if word.lower() == scheme:
-            # A scheme without a token is something presented, and unreadable.
-            tokens.append(token)
-    return tokens
+    """Return the tokens in a header that is not of the usual form: a bare scheme, or several lines joined with commas."""
+    lines = [line.strip(" ").partition(" ") for line in value.split(",")]
+    tokens = [token for word, _, token in lines if word.lower() == scheme]
+    # Beside our scheme stands another line, if only the same again: which one the backend would read cannot be told.
+    return [*tokens, value] if tokens and len(lines) > 1 else tokens
 
 
 def _in_header(name: str) -> Find:

@@ -28,8 +28,21 @@ _URL: Final = re.compile(r"https?://([^/?#\s]+)([^#\s]*)(?:#.*)?")
 _HEADER: Final = re.compile(r"([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*(.*)")
 _OPTIONS = (
     click.argument("words", nargs=-1, metavar="PATH… METHOD URL"),
-    click.option("-H", "--header", "headers", multiple=True, metavar="'NAME: VALUE'", help="A request header. Repeat for more."),
-    click.option("--token", metavar="TOKEN|@FILE|-", help="Sent as Authorization: Bearer; from a file with @, from standard input with -."),
+    click.option(
+        "-H",
+        "--header",
+        "headers",
+        multiple=True,
+        allow_from_autoenv=False,
+        metavar="'NAME: VALUE'",
+        help="A request header. Repeat for more.",
+    ),
+    click.option(
+        "--token",
+        allow_from_autoenv=False,
+        metavar="TOKEN|@FILE|-",
+        help="Sent as Authorization: Bearer; from a file with @, from standard input with -.",
+    ),
     click.option("--from", "source", metavar="ADDRESS", help="Decide as if the client had this address."),
     click.option("--at", metavar="TIME", help="Decide as if it were this time (ISO 8601, or Unix seconds)."),
     click.option(

@@ -33,7 +33,7 @@ _SHOWN_WIDTH = 160
 def validate(paths: tuple[Path, ...], fail_level: str, output: str, **given: Any) -> int:  # noqa: ANN401 - what click gives
     """Find every mistake in the AuthPolicies of files and directories, as `authz serve` would.
 
-    Exits with 0 where there is none, 1 where there is, 3 where a file cannot be read.
+    Exits with 0 where there is none, 1 where there is, 3 where there is no such file.
     """
     mistakes = Mistakes()
     operator, fetch = take_operator(mistakes, given), take_fetch(mistakes, given)

@@ -70,7 +70,8 @@ class Narrator(io.StringIO):
             return _decision_words(fields)
         match fields.get("event"):
             case "policies.loaded" if self._loaded:
-                return f"policies read anew: {fields['in_force']} in force"
+                stale = f"; of {', '.join(fields['stale'])} an earlier version, until its mistakes are mended" if fields["stale"] else ""
+                return f"policies read anew: {fields['in_force']} in force{stale}"
             case "policies.loaded":
                 self._loaded = True
             case "policy.problem":

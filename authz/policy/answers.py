@@ -79,4 +79,4 @@ def _body(reason: Reason, status: int, message: str) -> str:
         "status": status,
         "code": reason.public,
     }
-    return json.dumps(fields, ensure_ascii=False)
+    return json.dumps(fields, ensure_ascii=False) + "\n"

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Mapping
 
 from authz.model.decision import Allow, Deny
 from authz.model.issuer import Issuer
-from authz.model.policy import Item, Mode, Policy, RequestMatch, Rule
+from authz.model.policy import Answer, Denied, Item, Mode, Policy, RequestMatch, Rule
 from authz.model.principal import Failure, Rank
 from authz.model.reason import Reason
 from authz.policy import paths
@@ -27,7 +27,7 @@ class CompiledRule:
         self.name = rule.name
         self.path: Path = ("spec", "rules", at)
         self.is_shadow = rule.mode is Mode.SHADOW
-        self.denied = rule.denied or parts.policy.denied
+        self.denied = _words(rule.denied, parts.policy.denied)
         self.removal = None if rule.keep_credentials else parts.removal
         self._tests = tuple(_request_test(match) for match in rule.matches)
         self.deny = tuple(parts.item(item, (*self.path, "deny", n)) for n, item in enumerate(rule.deny))
@@ -144,6 +144,15 @@ def compile_policy(policy: Policy, issuers: Mapping[str, Issuer], owned: frozens
 def broken_policy(policy: Policy) -> CompiledPolicy:
     """Return what stands in for a policy that has problems and no earlier version: it answers 503."""
     return CompiledPolicy(policy, None)
+
+
+def _words(own: Denied | None, policy: Denied) -> Denied:
+    """Return a rule's own words for denials, and the policy's where the rule says nothing."""
+    if own is None:
+        return policy
+    nothing = Answer()
+    unauthenticated = policy.unauthenticated if own.unauthenticated == nothing else own.unauthenticated
+    return Denied(unauthenticated, policy.forbidden if own.forbidden == nothing else own.forbidden)
 
 
 def _request_test(match: RequestMatch) -> RequestTest:

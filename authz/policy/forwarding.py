@@ -122,6 +122,7 @@ class Removal:
         sent = request.headers.get("cookie", "") if self._cookies else ""
         if not sent:
             return None
-        parts = [part.strip() for part in re.split("[;,]", sent)]
-        kept = [part for part in parts if part.partition("=")[0].strip() not in self._cookies]
-        return None if len(kept) == len(parts) else "; ".join(part for part in kept if part)
+        # Pieces with the separator before each, so that what stays is as it was: two header lines arrive joined with ",".
+        pieces = re.findall(r"[;,]?[^;,]*", sent)
+        kept = [piece for piece in pieces if piece.lstrip(";, ").partition("=")[0].strip() not in self._cookies]
+        return None if len(kept) == len(pieces) else "".join(kept).strip(";, ")

@@ -144,7 +144,7 @@ def _literal_problem(value: str) -> str:
 
 
 def _template_problem(value: str) -> str:
-    segments = value.strip("/").split("/")
+    segments = value.removeprefix("/").removesuffix("/").split("/")
     names = [segment[1:-1] for segment in segments if _PARAMETER.fullmatch(segment)]
     if len(set(names)) != len(names):
         return "each {name} may stand once"

@@ -59,8 +59,9 @@ def _target(policy: Policy) -> Iterator[Problem]:
         why = "a path begins with /" if not prefix.startswith("/") else prefix != "/" and paths.ambiguity(prefix)
         if why:
             yield Problem("AZ302", f"{prefix} is no path prefix: {why}", ("spec", "pathPrefixes", at))
-    if policy.rules and not policy.hosts:
-        yield Problem("AZ303", "the policy has rules but no hosts, so it would never decide; add spec.hosts", ("spec", "rules"))
+    for name, given in (("rules", policy.rules), ("pathPrefixes", policy.path_prefixes), ("deny", policy.deny)):
+        if given and not policy.hosts:
+            yield Problem("AZ303", f"the policy has {name} but no hosts, so it would never decide; add spec.hosts", ("spec", name))
     if policy.hosts and not policy.rules:
         yield Problem("AZ304", "the policy has hosts but no rules, so it would deny everything; add spec.rules", ("spec", "hosts"))
 

@@ -1,0 +1,100 @@
+"""Who may vouch for a token, where it is looked for, and what it must say."""
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, StringConstraints, model_validator
+
+from authz.api.v1alpha1.words import Algorithm, ClaimPath, HeaderName, Name, Object, Scope, Text, Url, exactly_one, one_rule
+
+
+class TokenPlace(Object):
+    """One place where a token may stand in a request."""
+
+    cel = (
+        one_rule("header", "query", "cookie"),
+        ("!has(self.scheme) || has(self.header)", "scheme goes with header"),
+    )
+    header: HeaderName | None = None
+    """Name of a request header."""
+    scheme: Annotated[str, StringConstraints(min_length=1, max_length=32, pattern=r"^[A-Za-z][A-Za-z0-9-]*$")] | None = None
+    """The word before the token in the header, such as `Bearer`. Without it the whole header is the token."""
+    query: Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9._~-]+$")] | None = None
+    """Name of a query parameter."""
+    cookie: Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9!#$%&'*+.^_`|~-]+$")] | None = None
+    """Name of a cookie. Browsers send cookies unasked: mind cross-site requests."""
+
+    @model_validator(mode="after")
+    def _one(self) -> Self:
+        exactly_one(self, "header", "query", "cookie")
+        if self.scheme is not None and self.header is None:
+            raise ValueError("scheme goes with header")
+        return self
+
+
+class Issuer(Object):
+    """Who may vouch for a token. Keys belong to their issuer: no other issuer's key verifies its tokens."""
+
+    list_key = "name"
+    cel = (
+        (
+            "(has(self.discoveryURL) ? 1 : 0) + (has(self.jwksURL) ? 1 : 0) + (has(self.jwks) ? 1 : 0) <= 1",
+            "at most one of discoveryURL, jwksURL, jwks may be given",
+        ),
+        (
+            "has(self.discoveryURL) || has(self.jwksURL) || has(self.jwks)"
+            " || self.issuer.startsWith('https://') || self.issuer.startsWith('http://')",
+            "the issuer is no URL, so its keys cannot be discovered: add discoveryURL, jwksURL or jwks",
+        ),
+    )
+    name: Name
+    """How the rules of this policy call the issuer."""
+    issuer: Text
+    """What the token's `iss` and the discovery document's `issuer` must equal, byte for byte."""
+    discovery_url: Url | None = Field(None, alias="discoveryURL")
+    """Where the OpenID Connect discovery document is. The default is the issuer followed by `/.well-known/openid-configuration`."""
+    jwks_url: Url | None = Field(None, alias="jwksURL")
+    """Where the key set is, for an issuer without discovery."""
+    jwks: Annotated[str, StringConstraints(min_length=2, max_length=65536)] | None = None
+    """The key set itself, as JSON text: public keys only."""
+    algorithms: Annotated[list[Algorithm], Field(min_length=1, max_length=10)] = Field(default=["RS256", "ES256"])
+    """The signature algorithms that its tokens may use."""
+    clock_skew_seconds: Annotated[int, Field(ge=0, le=300)] = Field(30, alias="clockSkewSeconds")
+    """How far the clocks may differ when `exp`, `nbf` and `iat` are compared, in seconds."""
+    token_from: Annotated[list[TokenPlace], Field(min_length=1, max_length=8)] | None = Field(None, alias="tokenFrom")
+    """Where its tokens are looked for, in this order; two different tokens are refused. The default is the header
+    `Authorization` with the scheme `Bearer`."""
+
+    @model_validator(mode="after")
+    def _keys(self) -> Self:
+        if sum(value is not None for value in (self.discovery_url, self.jwks_url, self.jwks)) > 1:
+            raise ValueError("at most one of discoveryURL, jwksURL, jwks may be given")
+        without_source = self.discovery_url is None and self.jwks_url is None and self.jwks is None
+        if without_source and not self.issuer.startswith(("https://", "http://")):
+            raise ValueError("the issuer is no URL, so its keys cannot be discovered: add discoveryURL, jwksURL or jwks")
+        return self
+
+
+class Claim(Object):
+    """What one claim must say."""
+
+    path: ClaimPath
+    """Where the claim is: one name for each level, so that names with dots need no escape."""
+    match: Literal["Any", "All", "None"]
+    """`Any`: it has at least one of the values. `All`: it has every one. `None`: it is there and has none of them."""
+    values: Annotated[list[Text], Field(min_length=1, max_length=256)]
+    """The values. Numbers and booleans are compared as text: `7`, `true`."""
+    separator: Annotated[str, StringConstraints(min_length=1, max_length=8)] | None = None
+    """Splits a string claim into several values."""
+
+
+class Jwt(Object):
+    """What the caller's token must be. Signature, times and `spec.audiences` are always checked."""
+
+    issuers: Annotated[list[Name], Field(min_length=1, max_length=16)]
+    """Names of the issuers that may have vouched for it."""
+    audiences: Annotated[list[Text], Field(min_length=1, max_length=16)] | None = None
+    """Narrows `spec.audiences` for this item."""
+    scopes: Annotated[list[Scope], Field(min_length=1, max_length=32)] | None = None
+    """Scopes that it must have, all of them (`scope` or `scp`)."""
+    claims: Annotated[list[Claim], Field(min_length=1, max_length=32)] | None = None
+    """Claims that it must have, all of them."""

@@ -1,0 +1,62 @@
+"""The words that every type of v1alpha1 is made of: names, texts, and the base of the types."""
+
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+GROUP = "ingress-authz.dev"
+VERSION = "v1alpha1"
+KIND = "AuthPolicy"
+
+Name = Annotated[str, StringConstraints(min_length=1, max_length=63, pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")]
+ObjectName = Annotated[str, StringConstraints(min_length=1, max_length=253, pattern=r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$")]
+HeaderName = Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9!#$%&'*+.^_`|~-]+$")]
+Path = Annotated[str, StringConstraints(min_length=1, max_length=1024, pattern=r"^/")]
+PathValue = Annotated[str, StringConstraints(min_length=1, max_length=1024)]
+Text = Annotated[str, StringConstraints(min_length=1, max_length=1024)]
+# A path into nested claims: the order counts, and a name may come again.
+ClaimPath = Annotated[list[Text], Field(min_length=1, max_length=8, json_schema_extra={"x-kubernetes-list-type": "atomic"})]
+Scope = Annotated[str, StringConstraints(min_length=1, max_length=256, pattern=r"^[!#-\[\]-~]+$")]
+Method = Annotated[str, StringConstraints(min_length=1, max_length=32, pattern=r"^[A-Z][A-Z_-]*$")]
+Url = Annotated[str, StringConstraints(min_length=8, max_length=2048, pattern=r"^https?://[^\s/?#]+")]
+Algorithm = Literal["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"]
+ModeName = Literal["Enforce", "Shadow"]
+
+
+class Object(BaseModel):
+    """The base of every type here: unknown fields are mistakes, and nothing is converted silently."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, use_attribute_docstrings=True)
+    # What CEL on the API server checks: (rule, message). The validators below say the same.
+    cel: ClassVar[tuple[tuple[str, str], ...]] = ()
+    # The field that tells apart the items of a list of this type.
+    list_key: ClassVar[str] = ""
+
+
+def exactly_one(self: Object, *names: str) -> None:
+    """Raise ValueError unless exactly one of the fields is given."""
+    given = [name for name in names if getattr(self, name) is not None]
+    if len(given) != 1:
+        raise ValueError(one_of(*(type(self).model_fields[name].alias or name for name in names)))
+
+
+def one_of(*names: str) -> str:
+    """Return the message for a choice of which exactly one must be given."""
+    return f"exactly one of {', '.join(names)} must be given"
+
+
+def one_rule(*names: str) -> tuple[str, str]:
+    """Return the CEL rule and message for a choice of which exactly one must be given."""
+    return " + ".join(f"(has(self.{name}) ? 1 : 0)" for name in names) + " == 1", one_of(*names)
+
+
+def every_item(test: str) -> str:
+    """Return the CEL of a spec: every item of every `deny` and `allow` meets `test`."""
+    deny = "(!has({0}.deny) || {0}.deny.all(item, {1}))".format
+    return f"{deny('self', test)} && (!has(self.rules) || self.rules.all(rule, {deny('rule', test)} && rule.allow.all(item, {test})))"
+
+
+PRINTABLE = "self.value.matches('^[!-~]([ -~]*[!-~])?$')"
+PRINTABLE_MESSAGE = "a header value is 1 to 4096 printable ASCII characters without spaces around them"
+# Each label has at most 63 characters. No escapes: the text passes through CEL's quotes and YAML's.
+HOST = "^([*][.])?[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?([.][a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*$"
