@@ -183,7 +183,7 @@ def answer(**fields: Any) -> dict[str, Any]:
     return {"denied": {"forbidden": fields}}
 
 
-# One for each rule, in their order: the rule's type; the words of its message in whose place the validators, which can,
+# One for each rule, those of a type in their order: the rule's type; the words of its message in whose place the validators, which can,
 # name the value; and a spec with that one mistake.
 MISTAKES: list[tuple[str, str, dict[str, Any]]] = [
     ("TokenPlace", "", issuer(tokenFrom=[{"header": "x-token", "query": "token"}])),
@@ -207,12 +207,20 @@ MISTAKES: list[tuple[str, str, dict[str, Any]]] = [
     ("Answer", "", answer(statusCode=304, headers=[{"name": "location", "value": "/"}])),
     ("Answer", "a 3xx status = status 302", answer(statusCode=302)),
     ("AuthPolicySpec", "", {"hosts": None}),
+    ("AuthPolicySpec", "", {"hosts": None, "rules": None, "pathPrefixes": ["/a"]}),
+    ("AuthPolicySpec", "", {"hosts": None, "rules": None, "deny": [{"name": "some", "clientIP": {"cidrs": ["192.0.2.0/24"]}}]}),
     ("AuthPolicySpec", "", {"rules": None}),
     ("AuthPolicySpec", "one of hosts = API.example.com", {"hosts": ["API.example.com"]}),
     ("AuthPolicySpec", "one of pathPrefixes = /a//b", {"pathPrefixes": ["/a//b"]}),
     ("AuthPolicySpec", "", {"audiences": None, "deny": [{"name": "some", "jwt": TOKEN}]}),
     ("AuthPolicySpec", "an audience of jwt = other", rule(allow=[{"name": "some", "jwt": TOKEN | {"audiences": ["other"]}}])),
 ]
+
+
+def type_of(entry: tuple[str, Any, Any]) -> str:
+    return entry[0]
+
+
 OPERATOR = Operator(ClientAddress())
 
 
@@ -235,7 +243,11 @@ def test_the_spec_that_the_mistakes_are_made_in_has_none_itself() -> None:
     assert said({}) == []
 
 
-@pytest.mark.parametrize(("mistake", "declared"), list(zip(MISTAKES, RULES, strict=True)), ids=[message for _, _, message in RULES])
+@pytest.mark.parametrize(
+    ("mistake", "declared"),
+    list(zip(sorted(MISTAKES, key=type_of), sorted(RULES, key=type_of), strict=True)),
+    ids=[message for _, _, message in sorted(RULES, key=type_of)],
+)
 def test_the_validators_say_what_the_rule_says(mistake: tuple[str, str, dict[str, Any]], declared: tuple[str, str, str]) -> None:
     (type_name, named, changes), (rule_type, _, message) = mistake, declared
     general, _, particular = named.partition(" = ")

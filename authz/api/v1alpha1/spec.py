@@ -81,6 +81,11 @@ class AuthPolicySpec(Object):
 
     cel = (
         ("!has(self.rules) || has(self.hosts)", "the policy has rules but no hosts, so it would never decide; add spec.hosts"),
+        (
+            "!has(self.pathPrefixes) || has(self.hosts)",
+            "the policy has pathPrefixes but no hosts, so it would never decide; add spec.hosts",
+        ),
+        ("!has(self.deny) || has(self.hosts)", "the policy has deny but no hosts, so it would never decide; add spec.hosts"),
         ("!has(self.hosts) || has(self.rules)", "the policy has hosts but no rules, so it would deny everything; add spec.rules"),
         (
             f"!has(self.hosts) || self.hosts.all(host, host.matches('{HOST}'))",
