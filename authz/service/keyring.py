@@ -51,7 +51,7 @@ class IssuerKeys:
         tried: whether a first fetch has ended, well or not.
     """
 
-    __slots__ = ("ask_after", "due", "failures", "fetched_at", "flight", "is_fetched", "issuer", "keys", "source", "tried")
+    __slots__ = ("ask_after", "asked", "due", "failures", "fetched_at", "flight", "is_fetched", "issuer", "keys", "source", "tried")
 
     def __init__(self, issuer: Issuer) -> None:
         self.source = issuer
@@ -61,11 +61,17 @@ class IssuerKeys:
         self.failures = 0
         self.due = 0.0
         self.ask_after = 0.0
+        self.asked = False
         self.flight: asyncio.Task[None] | None = None
         self.is_fetched = not issuer.keys.jwks
         self.tried = not self.is_fetched
         if issuer.keys.jwks:
             self.keys = key_set(issuer.keys.jwks.encode(), issuer.algorithms)
+
+    @property
+    def is_uncertain(self) -> bool:
+        """Whether a key that is not here may be there all the same: fetches fail, or one has not ended yet."""
+        return self.failures > 0 or self.flight is not None
 
     def may_ask(self, now: float) -> bool:
         """Return whether it is worth waiting for a fetch: one is under way, or the cooldown is over."""
@@ -127,10 +133,11 @@ class KeyRing:
 
     async def first_tries(self) -> None:
         """Return once a fetch has been tried for every issuer known now."""
-        await asyncio.gather(*(self.fetched(known) for known in self.all() if not known.tried))
+        await asyncio.gather(*(asyncio.shield(self._start(known)) for known in self.all() if not known.tried))
 
     async def fetched(self, known: IssuerKeys) -> None:
-        """Return after one fetch, the one under way or a new one. Cancelling the wait leaves the fetch alone."""
+        """Return after one fetch that a check asked for: the one under way, or a new one. A cancelled wait leaves it alone."""
+        known.asked = True
         await asyncio.shield(self._start(known))
 
     def _start(self, known: IssuerKeys) -> "asyncio.Task[None]":
@@ -159,7 +166,12 @@ class KeyRing:
             known.flight = None
         now = self._clock.time()
         known.due = now + wait
-        known.ask_after = now + (min(wait, times.cooldown) if known.failures else times.cooldown)
+        if known.failures:
+            known.ask_after = now + min(wait, times.cooldown)
+        elif known.asked:
+            # Fetches by the schedule leave the question open: a key may appear right after one.
+            known.ask_after = now + times.cooldown
+        known.asked = False
         self._woken.set()
 
 

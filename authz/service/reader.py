@@ -85,6 +85,8 @@ class TokenReader:
             view.note(Step(3, "signature", "", False, "it does not match", f"one by the key {key.kid}"))
             # The issuer may have put another key under the same name: worth one look in each cooldown.
             _ask(state, view)
+            if state.flight is not None:
+                return Failure(Reason.KEYS_UNAVAILABLE, Rank.NOT_VERIFIED, f"the keys of {issuer.issuer}", "", undecided=True)
             return Failure(Reason.TOKEN_SIGNATURE, Rank.NOT_VERIFIED, f"a signature by the key {key.kid}", "another")
         view.note(Step(3, "signature", "", True, f"by the key {key.kid}"))
         return self._claims(issuer, read, view)
@@ -101,7 +103,7 @@ class TokenReader:
             view.note(Step(3, "key", "", True, got))
             return key
         _ask(state, view)
-        if keys is None or state.failures:
+        if keys is None or state.is_uncertain:
             view.note(Step(3, "key", "", False, got, "the issuer's keys, which could not be fetched"))
             return Failure(Reason.KEYS_UNAVAILABLE, Rank.NOT_VERIFIED, f"the keys of {issuer.issuer}", got, undecided=True)
         want = f"one of {', '.join(keys.kids[:8])}"
