@@ -1,6 +1,7 @@
 """Composition root: builds every part from Settings, runs them together, stops them in the opposite order."""
 
 import asyncio
+import gc
 import json
 import sys
 import time
@@ -108,7 +109,14 @@ class Service:
         self._apply(contents)
 
     def _apply(self, contents: Contents) -> None:
-        report = self._updater.apply(contents.declared)
+        # A collection would walk every policy and stop all checks meanwhile; what is loaded now is here to stay.
+        gc.collect()
+        gc.disable()
+        try:
+            report = self._updater.apply(contents.declared)
+        finally:
+            gc.freeze()
+            gc.enable()
         problems = [problem for stray in contents.strays for problem in stray.problems]
         problems += [problem for state in report.states for problem in state.problems]
         ok = not any(problem.severity is Severity.ERROR for problem in problems)

@@ -17,10 +17,10 @@ class Presented:
 
     __slots__ = ("place", "token", "unasked")
 
-    def __init__(self, token: str, place: Place) -> None:
+    def __init__(self, token: str, place: Place, *, unasked: bool) -> None:
         self.token = token
         self.place = place
-        self.unasked = place.kind is PlaceKind.COOKIE
+        self.unasked = unasked
 
     def __repr__(self) -> str:
         """Where it stood, never what it is."""
@@ -33,16 +33,16 @@ class Finder:
     __slots__ = ("_finds", "_want")
 
     def __init__(self, places: tuple[Place, ...]) -> None:
-        self._finds = tuple((place, _find(place)) for place in places)
+        self._finds = tuple((place, _find(place), place.kind is PlaceKind.COOKIE) for place in places)
         self._want = ", ".join(str(place) for place in places)
 
     def find(self, request: Request) -> Presented | Failure:
         """Return the token, or why there is none that could be checked."""
         first: Presented | None = None
-        for place, find in self._finds:
+        for place, find, unasked in self._finds:
             for token in find(request):
                 if first is None:
-                    first = Presented(token, place)
+                    first = Presented(token, place, unasked=unasked)
                 elif token != first.token:
                     return self._several(first, place)
         if first is None:

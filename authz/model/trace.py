@@ -1,10 +1,10 @@
 """The steps of one decision, written down while it is made."""
 
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+class Step(NamedTuple):
     """One thing that was looked at.
 
     Attributes:

@@ -8,6 +8,7 @@ import ipaddress
 import re
 from bisect import bisect_right
 from collections.abc import Callable, Iterable
+from functools import lru_cache
 from socket import AF_INET, AF_INET6, inet_pton
 from typing import Final
 
@@ -69,6 +70,7 @@ class AddressSet:
         return at >= 0 and address <= self._lasts[at]
 
 
+@lru_cache(maxsize=4096)
 def set_of(condition: AddressCondition) -> AddressSet:
     """Return the set that a condition means. Its parts are those that `cidr_problem` and `range_problem` accept."""
     ranges = [bounds(cidr) for cidr in condition.cidrs]

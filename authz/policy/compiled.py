@@ -32,6 +32,8 @@ class CompiledRule:
         self._tests = tuple(_request_test(match) for match in rule.matches)
         self.deny = tuple(parts.item(item, (*self.path, "deny", n)) for n, item in enumerate(rule.deny))
         self.alternatives = self._alternatives(rule, parts)
+        if self.removal is not None and self.removal.is_static:
+            self.removal = None  # The alternatives' own answers say it all.
 
     def _alternatives(self, rule: Rule, parts: "Parts") -> tuple[Alternative, ...]:
         removed = parts.owned | (frozenset() if self.removal is None else self.removal.headers)
@@ -127,7 +129,7 @@ class CompiledPolicy:
 
     def covers(self, patterns: Iterable[str], path: str) -> bool:
         """Return whether the policy is for one of these host patterns and this path."""
-        return not frozenset(patterns).isdisjoint(self.hosts) and not frozenset(paths.prefixes(path)).isdisjoint(self.prefixes)
+        return not frozenset(patterns).isdisjoint(self.hosts) and any(paths.is_below(path, prefix) for prefix in self.prefixes)
 
 
 def compile_policy(policy: Policy, issuers: Mapping[str, Issuer], owned: frozenset[str], reader_of: ReaderOf) -> CompiledPolicy:

@@ -13,7 +13,7 @@ from authz.policy.answers import Decider, deny
 from authz.policy.compiled import CompiledPolicy, CompiledRule
 from authz.policy.forwarding import Removal
 from authz.policy.items import CompiledItem, fires
-from authz.policy.snapshot import Snapshot, find
+from authz.policy.snapshot import Snapshot, Tables, find
 from authz.policy.view import View
 
 
@@ -66,7 +66,7 @@ def _path_denial(why: str) -> Deny:
     return deny(Failure(Reason.PATH_AMBIGUOUS, Rank.NOT_PERMITTED, "one reading of the path", why))
 
 
-def _reads_otherwise(view: View, site: tuple[dict[str, CompiledPolicy], ...], policy: CompiledPolicy | None) -> bool:
+def _reads_otherwise(view: View, site: Tables, policy: CompiledPolicy | None) -> bool:
     sent, method = view.request.path, view.request.method
     if find(site, sent) is not policy:
         return True
@@ -103,7 +103,8 @@ def _both(first: Allow, second: Allow) -> Decision:
 def decide_policy(policy: CompiledPolicy, view: View) -> Decision:
     """Return what one policy decides, whether it is in force or in Shadow."""
     request = view.request
-    view.note(Step(0, "policy", policy.name, None, f"{request.method} {view.path}"))
+    if view.trace is not None:
+        view.note(Step(0, "policy", policy.name, None, f"{request.method} {view.path}"))
     if policy.broken is not None:
         return policy.broken
     denial = _fired(policy.deny, view, policy, None)
@@ -137,7 +138,8 @@ def decide_rule(policy: CompiledPolicy, rule: CompiledRule, view: View) -> Decis
     worst: Failure | None = None
     blamed: CompiledItem | None = None
     for alternative in rule.alternatives:
-        view.note(Step(1, "allow", alternative.item.name, None, path=alternative.item.path))
+        if view.trace is not None:
+            view.note(Step(1, "allow", alternative.item.name, None, path=alternative.item.path))
         answer = alternative.judge(view)
         if isinstance(answer, Allow):
             return answer if rule.removal is None else _without_credentials(answer, rule.removal, view)
@@ -161,7 +163,8 @@ def _refusal(policy: CompiledPolicy, rule: CompiledRule, failure: Failure | None
 
 def _fired(items: tuple[CompiledItem, ...], view: View, policy: CompiledPolicy, rule: CompiledRule | None) -> Deny | None:
     for item in items:
-        view.note(Step(1, "deny", item.name, None, path=item.path))
+        if view.trace is not None:
+            view.note(Step(1, "deny", item.name, None, path=item.path))
         failure = fires(item, view)
         if failure is not None:
             decider = Decider(policy.name, rule.name if rule is not None else "", item.name)

@@ -92,12 +92,16 @@ class Alternative:
         if isinstance(headers, ForwardedHeader):
             return Failure(Reason.CLAIMS_MISMATCH, Rank.NOT_PERMITTED, f"a value for {headers.name}", "too long to forward")
         given = frozenset(name for name, _ in headers)
-        return replace(
-            self._base,
-            issuer=principal.issuer.name if principal is not None else "",
-            subject=principal.subject if principal is not None else "",
-            set_headers=headers,
-            remove_headers=tuple(name for name in self._base.remove_headers if name not in given),
+        base = self._base
+        return Allow(
+            base.reason,
+            base.policy,
+            base.rule,
+            base.alternative,
+            principal.issuer.name if principal is not None else "",
+            principal.subject if principal is not None else "",
+            headers,
+            tuple(name for name in base.remove_headers if name not in given),
         )
 
 

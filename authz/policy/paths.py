@@ -6,7 +6,9 @@ that may not stand raw are escaped (RFC 3986 §6.2.2). Paths that a backend coul
 
 import re
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Final
+from urllib.parse import quote_from_bytes, unquote_to_bytes
 
 import re2
 
@@ -17,14 +19,16 @@ PathTest = Callable[[str], bool]
 _PLAIN_CHARACTERS: Final = r"A-Za-z0-9_~!$&'()*+,=:@-"
 # Only characters that stand for themselves, and no segment that is empty or begins with a dot: the usual path.
 _PLAIN: Final = re.compile(rf"/(?:[{_PLAIN_CHARACTERS}][.{_PLAIN_CHARACTERS}]*(?:/[{_PLAIN_CHARACTERS}][.{_PLAIN_CHARACTERS}]*)*/?)?")
-_RAW: Final = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~!$&'()*+,=:@/")
-_ESCAPE: Final = re.compile(rb"%([0-9A-Fa-f]{2})")
+# What stands raw besides letters, digits and "-._~".
+_RAW: Final = "!$&'()*+,=:@/"
+_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _BAD_ESCAPE: Final = re.compile(r"%(?![0-9A-Fa-f]{2})")
 # Slash, backslash, NUL and semicolon in escaped form, and an escaped percent sign that would make another escape.
 _FOLDED_ESCAPE: Final = re.compile(r"%(?:2[Ff]|5[Cc]|00|3[Bb]|25[0-9A-Fa-f]{2})")
 _DOT_SEGMENT: Final = re.compile(r"/\.{1,2}(?:/|$)")
 _PARAMETER: Final = re.compile(r"\{[A-Za-z_][A-Za-z0-9_]*\}")
 SEGMENT: Final = "[^/]+"
+MAX_LENGTH: Final = 8192
 
 
 def canonical(path: str) -> str:
@@ -35,13 +39,15 @@ def canonical(path: str) -> str:
     >>> canonical("/a/..%2fadmin")
     ''
     """
-    if _PLAIN.fullmatch(path):
+    if len(path) <= MAX_LENGTH and _PLAIN.fullmatch(path):
         return path
     return "" if ambiguity(path) else _recoded(path)
 
 
 def ambiguity(path: str) -> str:
     """Return why `path` can be read in more than one way, or "" where it cannot."""
+    if len(path) > MAX_LENGTH:
+        return f"more than {MAX_LENGTH} characters"
     found = (
         ("an escape that is none", _BAD_ESCAPE.search(path)),
         ("an encoded slash, backslash, semicolon, NUL or percent sign", _FOLDED_ESCAPE.search(path)),
@@ -57,7 +63,7 @@ def ambiguity(path: str) -> str:
 
 
 def _octets(path: str) -> bytes:
-    return _ESCAPE.sub(lambda found: bytes((int(found.group(1), 16),)), path.encode("utf-8", "surrogateescape"))
+    return unquote_to_bytes(path.encode("utf-8", "surrogateescape"))
 
 
 def _is_text(path: str) -> bool:
@@ -65,13 +71,14 @@ def _is_text(path: str) -> bool:
         text = _octets(path).decode("utf-8")
     except UnicodeDecodeError:
         return False
-    return all(character >= " " and not "\x7f" <= character <= "\x9f" for character in text)
+    return _CONTROL.search(text) is None
 
 
 def _recoded(path: str) -> str:
-    return "".join(chr(octet) if octet in _RAW else f"%{octet:02X}" for octet in _octets(path))
+    return quote_from_bytes(_octets(path), _RAW)
 
 
+@lru_cache(maxsize=4096)
 def test_of(match: PathMatch) -> PathTest:
     """Return the test of a canonical path that `match` stands for. Values are those that `problem_of` accepts."""
     match match.kind:
@@ -163,20 +170,15 @@ def _expression_problem(value: str) -> str:
     return ""
 
 
-def prefixes(path: str) -> list[str]:
-    """Return the whole-segment prefixes of a canonical path, the longest first, "" (all paths) last.
+def is_below(path: str, prefix: str) -> bool:
+    """Return whether a canonical path is the bare prefix or lies below it, by whole segments.
 
-    >>> prefixes("/orders/7")
-    ['/orders/7', '/orders', '']
+    >>> is_below("/orders/7", "/orders"), is_below("/orders7", "/orders")
+    (True, False)
     """
-    bare = path.rstrip("/")
-    found = [bare]
-    while bare:
-        bare = bare.rpartition("/")[0]
-        found.append(bare)
-    return found
+    return path.startswith(prefix) and path[len(prefix) : len(prefix) + 1] in ("/", "")
 
 
 def bare_prefix(prefix: str) -> str:
-    """Return a declared path prefix in the form that `prefixes` lists: canonical, without a trailing slash."""
+    """Return a declared path prefix in canonical form without a trailing slash; "" is every path."""
     return _recoded(prefix).rstrip("/")

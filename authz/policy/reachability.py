@@ -50,7 +50,7 @@ def _path_covers(earlier: PathMatch, later: PathMatch) -> bool:
         return all(paths.test_of(earlier)(spelling) for spelling in _spellings(later.value))
     if earlier.kind is not PathKind.PREFIX or later.kind is PathKind.REGEX:
         return False
-    return _below(_literal_head(later), paths.bare_prefix(earlier.value))
+    return paths.is_below(_literal_head(later), paths.bare_prefix(earlier.value))
 
 
 def _spellings(value: str) -> tuple[str, ...]:
@@ -63,14 +63,10 @@ def _literal_head(match: PathMatch) -> str:
     return paths.bare_prefix(match.value.partition("{")[0] if match.kind is PathKind.TEMPLATE else match.value)
 
 
-def _below(path: str, prefix: str) -> bool:
-    return path == prefix or path.startswith(prefix + "/")
-
-
 def _within(prefixes: tuple[str, ...], match: RequestMatch) -> bool:
     if match.path is None or match.path.kind is PathKind.REGEX:
         return True
     head = _literal_head(match.path)
     if match.path.kind is PathKind.EXACT:
-        return any(_below(head, paths.bare_prefix(prefix)) for prefix in prefixes)
-    return any(_below(head, bare) or _below(bare, head) for bare in map(paths.bare_prefix, prefixes))
+        return any(paths.is_below(head, paths.bare_prefix(prefix)) for prefix in prefixes)
+    return any(paths.is_below(head, bare) or paths.is_below(bare, head) for bare in map(paths.bare_prefix, prefixes))

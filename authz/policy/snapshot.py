@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Final, Generic, TypeVar
 
 from authz.model.decision import Allow
 from authz.model.operator import Operator
@@ -10,7 +11,36 @@ from authz.policy import hosts, paths
 from authz.policy.addresses import AddressOf, finder
 from authz.policy.compiled import CompiledPolicy
 
-Table = dict[str, CompiledPolicy]
+T = TypeVar("T")
+_SEGMENT_ENDS: Final = ("/", "")
+
+
+class Table(Generic[T]):
+    """What belongs to the path prefixes of one host pattern. A look-up costs one step for each length that a prefix has."""
+
+    __slots__ = ("by_prefix", "lengths")
+
+    def __init__(self) -> None:
+        self.by_prefix: dict[str, T] = {}
+        self.lengths: tuple[int, ...] = ()
+
+    def enter(self, prefix: str, value: T) -> T:
+        """Return what belongs to a prefix: what was there before, or `value` from now on."""
+        self.lengths = tuple(sorted({*self.lengths, len(prefix)}, reverse=True))
+        return self.by_prefix.setdefault(prefix, value)
+
+    def longest(self, path: str) -> tuple[int, T] | None:
+        """Return what belongs to the longest prefix of whole segments, and that prefix's length."""
+        for length in self.lengths:
+            # A segment ends here, or the path does.
+            if path[length : length + 1] in _SEGMENT_ENDS:
+                value = self.by_prefix.get(path[:length])
+                if value is not None:
+                    return length, value
+        return None
+
+
+Tables = tuple[Table[CompiledPolicy], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +88,8 @@ class Snapshot:
         self.has_shadows = any(policy.is_shadow or policy.shadow_rules for policy in listed)
         self._operator = operator
         self._everywhere = operator.unprotected_all
-        self._tables: dict[str, Table] = {}
-        self._shadows: dict[str, dict[str, list[CompiledPolicy]]] = {}
+        self._tables: dict[str, Table[CompiledPolicy]] = {}
+        self._shadows: dict[str, Table[list[CompiledPolicy]]] = {}
         self.conflicts = tuple(conflict for policy in listed for conflict in self._enter(policy))
         self._sites = {host: self._covering(host) for host in self._tables if not host.startswith("*.")}
 
@@ -68,17 +98,17 @@ class Snapshot:
         for host in policy.hosts:
             for prefix in policy.prefixes:
                 if policy.is_shadow:
-                    self._shadows.setdefault(host, {}).setdefault(prefix, []).append(policy)
+                    self._shadows.setdefault(host, Table()).enter(prefix, []).append(policy)
                     continue
-                winner = self._tables.setdefault(host, {}).setdefault(prefix, policy)
+                winner = self._tables.setdefault(host, Table()).enter(prefix, policy)
                 if winner is not policy:
                     conflicts.append(Conflict(policy.name, winner.name, host, prefix or "/"))
         return conflicts
 
-    def _covering(self, host: str) -> tuple[Table, ...]:
+    def _covering(self, host: str) -> Tables:
         return tuple(self._tables[pattern] for pattern in (host, *hosts.wildcards(host)) if pattern in self._tables)
 
-    def site(self, host: str) -> tuple[Table, ...] | None:
+    def site(self, host: str) -> Tables | None:
         """Return the tables for a host as sent, the closest pattern first, or None where it is no host."""
         known = self._sites.get(host)
         if known is not None:
@@ -98,26 +128,24 @@ class Snapshot:
 
     def shadows_for(self, host: str, path: str) -> list[CompiledPolicy]:
         """Return the policies in Shadow that would decide if they were enforced: none that an enforced one outranks."""
-        found: dict[str, CompiledPolicy] = {}
         if not self._shadows:
             return []
-        canonical, among = hosts.canonical(host), paths.prefixes(path)
+        found: dict[str, CompiledPolicy] = {}
+        canonical = hosts.canonical(host)
         for pattern in (canonical, *hosts.wildcards(canonical)):
-            enforced, shadows = self._tables.get(pattern, {}), self._shadows.get(pattern, {})
-            for prefix in among:
-                found.update((policy.name, policy) for policy in shadows.get(prefix, ()))
-                if prefix in enforced:
-                    return list(found.values())
+            enforced = self._tables[pattern].longest(path) if pattern in self._tables else None
+            for prefix, policies in self._shadows[pattern].by_prefix.items() if pattern in self._shadows else ():
+                if len(prefix) >= (enforced[0] if enforced else 0) and paths.is_below(path, prefix):
+                    found.update((policy.name, policy) for policy in policies)
+            if enforced is not None:
+                break
         return list(found.values())
 
 
-def find(tables: tuple[Table, ...], path: str) -> CompiledPolicy | None:
+def find(tables: Tables, path: str) -> CompiledPolicy | None:
     """Return the policy that decides for a path: closest host pattern first, then longest path prefix."""
     for table in tables:
-        if len(table) == 1 and "" in table:
-            return table[""]
-        for prefix in paths.prefixes(path):
-            policy = table.get(prefix)
-            if policy is not None:
-                return policy
+        found = table.longest(path)
+        if found is not None:
+            return found[1]
     return None

@@ -51,5 +51,5 @@ class TokenMemory:
         if len(self._young) >= self._max_count or self._bytes >= self._max_bytes:
             self._old, self._young, self._bytes = self._young, {}, 0
         self._young[digest] = Remembered(principal, state)
-        # Claims as Python objects take a few times the token's length.
-        self._bytes += _OVERHEAD + 4 * size
+        # Claims as Python objects take about twice the token's length.
+        self._bytes += _OVERHEAD + 2 * size
