@@ -17,6 +17,7 @@ from authz.files.directory import Contents, Reader, UnreadableError
 from authz.files.watch import changes
 from authz.model.declared import Declared
 from authz.model.problem import Severity
+from authz.policy.hosts import repaired
 from authz.service.check import Checker
 from authz.service.keyring import KeyRing
 from authz.service.tokens import TokenMemory
@@ -165,7 +166,7 @@ def _hides_its_target(each: Declared) -> bool:
     if each.target is None:
         return True
     if each.target.hosts:
-        return False
+        return not all(repaired(host) for host in each.target.hosts)
     # Without hosts it only defines, unless a misspelt field of the spec was meant to name them.
     misspelt = any(problem.code == "AZ105" and len(problem.path) == 2 for problem in each.problems)
     return misspelt or each.policy is None or not each.policy.only_defines

@@ -47,7 +47,7 @@ def read(token: str) -> Jws | Failure:
     if len(token) > MAX_TOKEN:
         return Failure(Reason.TOKEN_TOO_LARGE, Rank.UNREADABLE, f"at most {MAX_TOKEN} characters", f"{len(token)}")
     if not _SHAPE.fullmatch(token):
-        return _malformed(_shape_of(token))
+        return _shape_failure(token)
     signing, _, signature_text = token.rpartition(".")
     header_text, _, payload_text = signing.partition(".")
     try:
@@ -92,13 +92,15 @@ def _header_failure(header: object) -> Failure | None:
     return None
 
 
-def _shape_of(token: str) -> str:
-    parts = token.count(".") + 1
+def _shape_failure(token: str) -> Failure:
+    parts = token.split(".")
+    if len(parts) == 5:
+        return Failure(Reason.TOKEN_DECRYPT, Rank.UNREADABLE, "a signed token", "an encrypted token (JWE)")
+    if len(parts) == 3 and parts[0] and not parts[2]:
+        return Failure(Reason.TOKEN_ALGORITHM, Rank.NOT_VERIFIED, "a signature", "none")
     if not token:
-        return "no token after the scheme"
-    if parts == 5:
-        return "an encrypted token (JWE)"
-    return f"{parts} parts" if parts != 3 else "characters that base64url does not have"
+        return _malformed("no token after the scheme")
+    return _malformed(f"{len(parts)} parts" if len(parts) != 3 else "characters that base64url does not have")
 
 
 def _malformed(got: str) -> Failure:

@@ -13,18 +13,25 @@ Find = Callable[[Request], list[str]]
 
 
 class Presented:
-    """A token as found. `unasked`: it stood in cookies only, which browsers send by themselves."""
+    """A token as found.
 
-    __slots__ = ("place", "token", "unasked")
+    Attributes:
+        places: every place where it stood.
+        mark: the same as a few octets, different for different places.
+        unasked: it stood in cookies only, which browsers send by themselves.
+    """
 
-    def __init__(self, token: str, place: Place, *, unasked: bool) -> None:
+    __slots__ = ("mark", "places", "token", "unasked")
+
+    def __init__(self, token: str, places: tuple[Place, ...], mark: bytes, *, unasked: bool) -> None:
         self.token = token
-        self.place = place
+        self.places = places
+        self.mark = mark
         self.unasked = unasked
 
     def __repr__(self) -> str:
         """Where it stood, never what it is."""
-        return f"Presented({self.place}, {len(self.token)} characters)"
+        return f"Presented({', '.join(map(str, self.places))}, {len(self.token)} characters)"
 
 
 class Finder:
@@ -33,27 +40,30 @@ class Finder:
     __slots__ = ("_finds", "_want")
 
     def __init__(self, places: tuple[Place, ...]) -> None:
-        self._finds = tuple((place, _find(place), place.kind is PlaceKind.COOKIE) for place in places)
+        self._finds = tuple((place, _find(place), bytes((at,))) for at, place in enumerate(places))
         self._want = ", ".join(str(place) for place in places)
 
     def find(self, request: Request) -> Presented | Failure:
         """Return the token, or why there is none that could be checked."""
-        first: Presented | None = None
-        for place, find, unasked in self._finds:
-            for token in find(request):
-                if first is None:
-                    first = Presented(token, place, unasked=unasked)
-                elif token != first.token:
-                    return self._several(first, place)
-        if first is None:
+        token: str | None = None
+        places: list[Place] = []
+        marks = b""
+        several = False
+        for place, find, mark in self._finds:
+            for found in find(request):
+                several = several or (token is not None and token != found)
+                token = found
+                if place not in places:
+                    places.append(place)
+                    marks += mark
+        if token is None:
             return Failure(Reason.CREDENTIALS_MISSING, Rank.NOT_PRESENTED, self._want)
-        return first
-
-    def _several(self, first: Presented, place: Place) -> Failure:
-        unasked = first.unasked and place.kind is PlaceKind.COOKIE
-        got = f"different tokens in {first.place} and {place}"
-        # Which of them would be the caller's cannot be told.
-        return Failure(Reason.CREDENTIALS_MULTIPLE, Rank.UNREADABLE, "one token", got, undecided=True, unasked=unasked)
+        unasked = all(place.kind is PlaceKind.COOKIE for place in places)
+        if several:
+            got = f"different tokens in {' and '.join(map(str, places))}"
+            # Which of them would be the caller's cannot be told.
+            return Failure(Reason.CREDENTIALS_MULTIPLE, Rank.UNREADABLE, "one token", got, undecided=True, unasked=unasked)
+        return Presented(token, tuple(places), marks, unasked=unasked)
 
 
 def _find(place: Place) -> Find:

@@ -15,6 +15,7 @@ from google.protobuf.message import DecodeError
 from authz.envoy.pb import ext_authz_pb2 as pb
 from authz.model.decision import Allow, Decision, Deny
 from authz.model.request import Request
+from authz.policy.answers import with_instance
 
 # google.rpc.Code: what gRPC clients of a denied call would be told.
 _UNAUTHENTICATED: Final = 16
@@ -66,7 +67,7 @@ def response_of(decision: Decision, request: Request | None) -> bytes:
     """Return the CheckResponse of a decision."""
     if isinstance(decision, Allow):
         return _allowed(decision)
-    return _denied(decision, request.headers.get("x-request-id", "") if request is not None else "")
+    return _denied(decision, request.headers if request is not None else {})
 
 
 @lru_cache(maxsize=8192)
@@ -82,15 +83,21 @@ def _allowed(allow: Allow) -> bytes:
     return response.SerializeToString()
 
 
-def _denied(deny: Deny, request_id: str) -> bytes:
+def _denied(deny: Deny, sent: Mapping[str, str]) -> bytes:
+    # Envoy makes a body the `grpc-message` of a gRPC answer, where a document in JSON would be noise.
+    is_grpc = sent.get("content-type", "").startswith("application/grpc")
+    request_id = sent.get("x-request-id", "")
     response = pb.CheckResponse()
     response.status.code = _UNAUTHENTICATED if deny.status == 401 else _PERMISSION_DENIED
     answer = response.denied_response
     answer.status.code = deny.status
-    answer.body = deny.body
+    known = _REQUEST_ID.fullmatch(request_id) is not None
+    if not is_grpc:
+        answer.body = with_instance(deny.body, request_id) if known else deny.body
     for name, value in deny.headers:
-        _add(answer.headers, name, value)
-    if _REQUEST_ID.fullmatch(request_id):
+        if not (is_grpc and name == "content-type"):
+            _add(answer.headers, name, value)
+    if known:
         _add(answer.headers, "x-request-id", request_id)
     _metadata(response, "deny", deny)
     return response.SerializeToString()

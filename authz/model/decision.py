@@ -18,6 +18,9 @@ class Allow:
         set_headers: what the upstream gets, overwriting what the client sent.
         remove_headers: what the upstream must not see.
         remove_query: raw names of query parameters that the upstream must not see.
+        strip_queries: names of query parameters that hold credentials; which of them a request has, in which spelling, is
+            said by `remove_query`.
+        strip_cookies: names of cookies that hold credentials; they are cut out of the request's `cookie` header.
         shadows: what policies and rules in Shadow would have decided.
     """
 
@@ -30,6 +33,8 @@ class Allow:
     set_headers: tuple[tuple[str, str], ...] = ()
     remove_headers: tuple[str, ...] = ()
     remove_query: tuple[str, ...] = ()
+    strip_queries: frozenset[str] = frozenset()
+    strip_cookies: frozenset[str] = frozenset()
     shadows: "tuple[Shadow, ...]" = ()
 
 

@@ -129,6 +129,20 @@ class Reason(StrEnum):
         "The access token has no acceptable lifetime",
         "A token must carry `exp`.",
     )
+    TOKEN_BINDING = (
+        "token.binding",
+        401,
+        "invalid_token",
+        "The access token is bound to its holder",
+        "The token has `cnf` (RFC 8705, RFC 9449): it is no bearer token, and proofs of possession are not checked yet.",
+    )
+    TOKEN_DECRYPT = (
+        "token.decrypt",
+        401,
+        "invalid_token",
+        "The access token is not valid",
+        "The token is encrypted (JWE); only signed tokens are read.",
+    )
     SCOPE_INSUFFICIENT = (
         "scope.insufficient",
         403,
@@ -240,4 +254,4 @@ class Reason(StrEnum):
         return "token_invalid" if self in _SIGNATURE_FAULTS else self.value.replace(".", "_")
 
 
-_SIGNATURE_FAULTS = frozenset({Reason.TOKEN_ALGORITHM, Reason.TOKEN_KEY_UNKNOWN, Reason.TOKEN_SIGNATURE})
+_SIGNATURE_FAULTS = frozenset({Reason.TOKEN_ALGORITHM, Reason.TOKEN_DECRYPT, Reason.TOKEN_KEY_UNKNOWN, Reason.TOKEN_SIGNATURE})

@@ -14,6 +14,7 @@ _PROBLEM: Final = ("content-type", "application/problem+json")
 
 
 _PLAIN: Final = Denied()
+_END: Final = "}\n"
 
 
 class Decider(NamedTuple):
@@ -32,28 +33,34 @@ def deny(
     decider: Decider = _NOBODY,
     denied: Denied = _PLAIN,
     *,
-    challenge: bool = False,
+    schemes: tuple[str, ...] = (),
     scopes: tuple[str, ...] = (),
 ) -> Deny:
     """Return the denial for a failure.
 
     Args:
         denied: the policy's own words.
-        challenge: whether a bearer token would help here; a 401 without one becomes a 403.
+        schemes: the authentication schemes that would help here; without any a 401 becomes a 403.
         scopes: the scopes that the answer names where the failure is a missing scope.
     """
     reason = failure.reason
-    status = 403 if reason.status == 401 and not challenge else reason.status
+    status = 403 if reason.status == 401 and not schemes else reason.status
     answer = _answer(denied, status)
     final = answer.status or status
     headers = [_NO_STORE, _PROBLEM]
     if status == 503:
         headers.append(_RETRY_AFTER)
-    if final == 401 or (reason.error and final == status):
-        headers.append(("www-authenticate", _bearer(reason, scopes)))
+    if schemes and (final == 401 or (reason.error and final == status)):
+        challenges = [_challenge(scheme, reason, scopes) for scheme in schemes]
+        headers.append(("www-authenticate", ", ".join(challenges)))
     headers.extend(answer.headers)
     body = _body(reason, final, answer.message)
     return Deny(reason, final, decider.policy, decider.rule, decider.item, tuple(headers), body, failure.want, failure.got)
+
+
+def with_instance(body: str, request_id: str) -> str:
+    """Return a denial's body that names the request (RFC 9457 §3.1.5). The id must be safe inside JSON quotes."""
+    return f'{body.removesuffix(_END)}, "instance": "{request_id}"{_END}'
 
 
 def _answer(denied: Denied, status: int) -> Answer:
@@ -62,9 +69,9 @@ def _answer(denied: Denied, status: int) -> Answer:
     return denied.forbidden if status == 403 else Answer()
 
 
-def _bearer(reason: Reason, scopes: tuple[str, ...]) -> str:
+def _challenge(scheme: str, reason: Reason, scopes: tuple[str, ...]) -> str:
     # RFC 6750 §3.1: no error code where the request lacks any authentication information.
-    parts = ['Bearer realm="api"']
+    parts = [f'{scheme} realm="api"']
     if reason.error:
         parts += [f'error="{reason.error}"', f'error_description="{reason.sentence}"']
     if reason is Reason.SCOPE_INSUFFICIENT and scopes:
@@ -79,4 +86,4 @@ def _body(reason: Reason, status: int, message: str) -> str:
         "status": status,
         "code": reason.public,
     }
-    return json.dumps(fields, ensure_ascii=False) + "\n"
+    return json.dumps(fields, ensure_ascii=False).removesuffix("}") + _END

@@ -1,16 +1,18 @@
 """A policy, compiled: everything that can be known when it is loaded is computed then."""
 
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 
 from authz.model.decision import Allow, Deny
 from authz.model.issuer import Issuer
 from authz.model.policy import Answer, Denied, Item, Mode, Policy, RequestMatch, Rule
 from authz.model.principal import Failure, Rank
 from authz.model.reason import Reason
-from authz.policy import paths
+from authz.policy import hosts, paths
+from authz.policy.alternatives import Alternative, guard
 from authz.policy.answers import Decider, deny
-from authz.policy.forwarding import Removal
-from authz.policy.items import Alternative, CompiledItem, Path, guard
+from authz.policy.forwarding import Credentials
+from authz.policy.items import CompiledItem, Path
 from authz.policy.view import Reader
 
 ReaderOf = Callable[[tuple[Issuer, ...], tuple[str, ...]], Reader]
@@ -20,7 +22,7 @@ RequestTest = Callable[[str, str], bool]
 class CompiledRule:
     """One rule: which requests, what is denied, who is allowed, in which order."""
 
-    __slots__ = ("_tests", "alternatives", "at", "denied", "deny", "is_shadow", "name", "path", "removal")
+    __slots__ = ("_tests", "alternatives", "at", "denied", "deny", "is_shadow", "name", "path", "schemes")
 
     def __init__(self, at: int, rule: Rule, parts: "Parts") -> None:
         self.at = at
@@ -28,18 +30,16 @@ class CompiledRule:
         self.path: Path = ("spec", "rules", at)
         self.is_shadow = rule.mode is Mode.SHADOW
         self.denied = _words(rule.denied, parts.policy.denied)
-        self.removal = None if rule.keep_credentials else parts.removal
         self._tests = tuple(_request_test(match) for match in rule.matches)
         self.deny = tuple(parts.item(item, (*self.path, "deny", n)) for n, item in enumerate(rule.deny))
         self.alternatives = self._alternatives(rule, parts)
-        if self.removal is not None and self.removal.is_static:
-            self.removal = None  # The alternatives' own answers say it all.
+        self.schemes = tuple(dict.fromkeys(scheme for each in self.alternatives for scheme in each.item.schemes))
 
     def _alternatives(self, rule: Rule, parts: "Parts") -> tuple[Alternative, ...]:
-        removed = parts.owned | (frozenset() if self.removal is None else self.removal.headers)
-        base = Allow(Reason.RULE_ALLOW, parts.name, rule.name, remove_headers=tuple(sorted(removed)))
-        named = dict.fromkeys(name for item in rule.allow if item.jwt for name in item.jwt.issuers)
-        watch = guard(parts.reader(tuple(named))) if named else None
+        base = parts.allow(Reason.RULE_ALLOW, rule.name, keep=rule.keep_credentials)
+        tokens = tuple(item.jwt for item in rule.allow if item.jwt is not None)
+        named = dict.fromkeys(name for jwt in tokens for name in jwt.issuers)
+        watch = guard(parts.reader(tuple(named)), tokens) if named else None
         return tuple(
             Alternative(parts.item(item, (*self.path, "allow", n)), base, rule.forward, watch) for n, item in enumerate(rule.allow)
         )
@@ -61,7 +61,7 @@ class Parts:
         self.policy = policy
         self.name = str(policy.name)
         self.owned = owned
-        self.removal = Removal(place for issuer in issuers.values() for place in issuer.places)
+        self.credentials = Credentials(place for issuer in issuers.values() for place in issuer.places)
         self._issuers = issuers
         self._reader_of = reader_of
         self._readers: dict[tuple[str, ...], Reader] = {}
@@ -74,7 +74,18 @@ class Parts:
 
     def item(self, item: Item, path: Path) -> CompiledItem:
         """Return an item ready to be asked."""
-        return CompiledItem(item, self.reader(item.jwt.issuers) if item.jwt else None, path)
+        if item.jwt is None:
+            return CompiledItem(item, None, (), path)
+        places = [place for name in item.jwt.issuers for place in self._issuers[name].places]
+        # Where a token is read without a scheme, RFC 6750's is the one that clients know how to answer.
+        schemes = tuple(dict.fromkeys(place.scheme for place in places if place.scheme)) or ("Bearer",)
+        return CompiledItem(item, self.reader(item.jwt.issuers), schemes, path)
+
+    def allow(self, reason: Reason, rule: str = "", *, keep: bool = False) -> Allow:
+        """Return the allow on which every answer builds: what the upstream must not see is taken away."""
+        taken = Credentials(()) if keep else self.credentials
+        removed = tuple(sorted(self.owned | taken.headers))
+        return Allow(reason, self.name, rule, remove_headers=removed, strip_queries=taken.queries, strip_cookies=taken.cookies)
 
 
 class CompiledPolicy:
@@ -87,11 +98,9 @@ class CompiledPolicy:
         "hosts",
         "is_shadow",
         "name",
-        "nobody",
         "none",
         "prefixes",
         "preflight",
-        "removal",
         "rules",
         "shadow_rules",
     )
@@ -104,7 +113,6 @@ class CompiledPolicy:
         self.denied = policy.denied
         self.broken: Deny | None = None
         self.preflight: Allow | None = None
-        self.removal = Removal(()) if parts is None else parts.removal
         self.deny: tuple[CompiledItem, ...] = ()
         self.rules: tuple[CompiledRule, ...] = ()
         self.shadow_rules: tuple[CompiledRule, ...] = ()
@@ -117,8 +125,7 @@ class CompiledPolicy:
         self.rules = tuple(rule for rule in rules if not rule.is_shadow)
         self.shadow_rules = tuple(rule for rule in rules if rule.is_shadow)
         if policy.preflight:
-            removed = parts.owned | parts.removal.headers
-            self.preflight = Allow(Reason.PREFLIGHT_ALLOW, self.name, remove_headers=tuple(sorted(removed)))
+            self.preflight = parts.allow(Reason.PREFLIGHT_ALLOW)
 
     def rule_for(self, method: str, path: str) -> CompiledRule | None:
         """Return the first rule that is for such a request, or None. Rules in Shadow are not there."""
@@ -145,7 +152,10 @@ def compile_policy(policy: Policy, issuers: Mapping[str, Issuer], owned: frozens
 
 def broken_policy(policy: Policy) -> CompiledPolicy:
     """Return what stands in for a policy that has problems and no earlier version: it answers 503."""
-    return CompiledPolicy(policy, None)
+    repaired = tuple(dict.fromkeys(host for each in policy.hosts if (host := hosts.repaired(each))))
+    # A path prefix that is none would cover nothing: the policy answers for the whole host then.
+    sound = all(prefix.startswith("/") and (prefix == "/" or not paths.ambiguity(prefix)) for prefix in policy.path_prefixes)
+    return CompiledPolicy(replace(policy, hosts=repaired, path_prefixes=policy.path_prefixes if sound else ()), None)
 
 
 def _words(own: Denied | None, policy: Denied) -> Denied:

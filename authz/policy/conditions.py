@@ -5,22 +5,34 @@ from typing import Any, Final
 
 from authz.model.policy import ClaimCondition, ClaimMatch, HeaderCondition
 
-HeaderTest = Callable[[Mapping[str, str]], bool]
+HeaderTest = Callable[[Mapping[str, str]], bool | None]
 ClaimTest = Callable[[Mapping[str, Any]], bool]
 
 _ABSENT: Final = object()
 
 
 def header_test(condition: HeaderCondition) -> HeaderTest:
-    """Return whether a request's headers fulfil `condition`. A repeated header is one value, joined with ",": no match."""
+    """Return whether a request's headers fulfil `condition`: None where that cannot be told.
+
+    A repeated header arrives as one value, joined with ","; where only a part of that fulfils the condition, which of the
+    lines a backend would read is unknown.
+    """
     name = condition.name.lower()
     if not condition.values:
         return lambda headers: headers.get(name, "") != ""
-    if condition.ignore_case:
-        folded = frozenset(value.casefold() for value in condition.values)
-        return lambda headers: headers.get(name, "").casefold() in folded
-    values = frozenset(condition.values)
-    return lambda headers: headers.get(name, "") in values
+    fold = str.casefold if condition.ignore_case else str
+    values = frozenset(fold(value) for value in condition.values)
+
+    def test(headers: Mapping[str, str]) -> bool | None:
+        value = headers.get(name)
+        if value is None:
+            return False
+        value = fold(value)
+        if value in values:
+            return True
+        return None if "," in value and any(part.strip(" ") in values for part in value.split(",")) else False
+
+    return test
 
 
 def claim_at(claims: Mapping[str, Any], path: tuple[str, ...]) -> Any:  # noqa: ANN401 - claims are arbitrary JSON

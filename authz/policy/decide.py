@@ -11,7 +11,7 @@ from authz.model.trace import Step, Trace
 from authz.policy import hosts, paths
 from authz.policy.answers import Decider, deny
 from authz.policy.compiled import CompiledPolicy, CompiledRule
-from authz.policy.forwarding import Removal
+from authz.policy.forwarding import cookie_without, query_names
 from authz.policy.items import CompiledItem, fires
 from authz.policy.snapshot import Snapshot, Tables, find
 from authz.policy.view import View
@@ -36,30 +36,51 @@ def view_of(snapshot: Snapshot, request: Request, now: float, trace: Trace | Non
 
 def decide(snapshot: Snapshot, view: View) -> Decision:
     """Return the decision of the policies in force. Whatever is not allowed in so many words is denied."""
+    decision = _decided(snapshot, view)
+    if isinstance(decision, Allow) and (decision.strip_queries or decision.strip_cookies):
+        return _stripped(decision, view.request)
+    return decision
+
+
+def _decided(snapshot: Snapshot, view: View) -> Decision:
     request = view.request
     site = snapshot.site(request.host)
     if site is None or not request.method or not request.path.startswith("/"):
-        return MALFORMED
+        return _told(view, MALFORMED, "request", "a method, a host and a path that begins with /")
     if not view.path:
         return _ambiguous_path(snapshot, view, is_protected=bool(site))
     policy = find(site, view.path)
-    if view.path is not request.path and view.path != request.path and _reads_otherwise(view, site, policy):
-        return _path_denial("its canonical form selects another policy or rule")
+    if view.path != request.path and _reads_otherwise(view, site, policy):
+        return _told(view, _path_denial("its canonical form selects another policy or rule"), "path", "one reading")
     if policy is None:
-        return snapshot.unprotected if snapshot.allows_unprotected(request.host) else POLICY_NONE
+        return _without_policy(snapshot, view)
     decision = decide_policy(policy, view)
     if request.policy and request.policy != policy.name and isinstance(decision, Allow):
         return _named_too(snapshot, view, decision)
     return decision
 
 
+def _told(view: View, decision: Decision, what: str, want: str) -> Decision:
+    if view.trace is not None:
+        request = view.request
+        got = decision.got if isinstance(decision, Deny) and decision.got else f"{request.method} {request.host}{request.path}"
+        view.note(Step(0, what, "", isinstance(decision, Allow), got, want))
+    return decision
+
+
 def _ambiguous_path(snapshot: Snapshot, view: View, *, is_protected: bool) -> Decision:
-    # Where no policy could be meant, there is nothing to get around: counted by its path, not denied.
-    if not is_protected and snapshot.allows_unprotected(view.request.host):
-        return snapshot.unprotected
+    # Where no policy could be meant, there is nothing to get around: counted, not denied.
     if not is_protected:
-        return POLICY_NONE
-    return _path_denial(paths.ambiguity(view.request.path))
+        return _without_policy(snapshot, view)
+    return _told(view, _path_denial(paths.ambiguity(view.request.path)), "path", "one reading")
+
+
+def _without_policy(snapshot: Snapshot, view: View) -> Decision:
+    request = view.request
+    if request.policy:
+        return _told(view, replace(POLICY_MISMATCH, policy=request.policy), "policy", "the policy that the route names")
+    passes = snapshot.allows_unprotected(request.host)
+    return _told(view, snapshot.unprotected if passes else POLICY_NONE, "policy", "one for this host and path")
 
 
 def _path_denial(why: str) -> Deny:
@@ -67,21 +88,32 @@ def _path_denial(why: str) -> Deny:
 
 
 def _reads_otherwise(view: View, site: Tables, policy: CompiledPolicy | None) -> bool:
-    sent, method = view.request.path, view.request.method
-    if find(site, sent) is not policy:
+    if find(site, view.request.path) is not policy:
         return True
-    return policy is not None and policy.rule_for(method, sent) is not policy.rule_for(method, view.path)
+    return policy is not None and _other_rule(policy, view)
+
+
+def _other_rule(policy: CompiledPolicy, view: View) -> bool:
+    sent, method = view.request.path, view.request.method
+    return policy.rule_for(method, sent) is not policy.rule_for(method, view.path)
+
+
+def _named(snapshot: Snapshot, view: View) -> CompiledPolicy | None:
+    """Return the policy that the route names, where it is in force and covers this host and path."""
+    named = snapshot.policies.get(view.request.policy)
+    host = hosts.canonical(view.request.host)
+    if named is None or named.is_shadow or not named.covers((host, *hosts.wildcards(host)), view.path):
+        return None
+    return named
 
 
 def _named_too(snapshot: Snapshot, view: View, first: Allow) -> Decision:
     """Return the decision where the route names a further policy: both must allow."""
-    request = view.request
-    named = snapshot.policies.get(request.policy)
-    if named is not None and named.is_shadow:
-        return first
-    host = hosts.canonical(request.host)
-    if named is None or not named.covers((host, *hosts.wildcards(host)), view.path):
-        return replace(POLICY_MISMATCH, policy=request.policy)
+    named = _named(snapshot, view)
+    if named is None:
+        return _told(view, replace(POLICY_MISMATCH, policy=view.request.policy), "policy", "the policy that the route names")
+    if view.path != view.request.path and _other_rule(named, view):
+        return _told(view, _path_denial("its canonical form selects another rule"), "path", "one reading")
     second = decide_policy(named, view)
     return _both(first, second) if isinstance(second, Allow) else second
 
@@ -96,8 +128,23 @@ def _both(first: Allow, second: Allow) -> Decision:
         first,
         set_headers=tuple(headers.items()),
         remove_headers=tuple(name for name in removed if name not in headers),
-        remove_query=tuple(dict.fromkeys((*first.remove_query, *second.remove_query))),
+        strip_queries=first.strip_queries | second.strip_queries,
+        strip_cookies=first.strip_cookies | second.strip_cookies,
     )
+
+
+def _stripped(allow: Allow, request: Request) -> Allow:
+    """Return the allow with what only the request tells: its cookies and query parameters that hold a credential."""
+    names = query_names(request, allow.strip_queries) if allow.strip_queries else ()
+    cookie = cookie_without(request, allow.strip_cookies) if allow.strip_cookies else None
+    if not names and cookie is None:
+        return allow
+    headers, removed = allow.set_headers, allow.remove_headers
+    if cookie:
+        headers = (*headers, ("cookie", cookie))
+    elif cookie is not None:
+        removed = (*removed, "cookie")
+    return replace(allow, set_headers=headers, remove_headers=removed, remove_query=names)
 
 
 def decide_policy(policy: CompiledPolicy, view: View) -> Decision:
@@ -110,9 +157,9 @@ def decide_policy(policy: CompiledPolicy, view: View) -> Decision:
     denial = _fired(policy.deny, view, policy, None)
     if denial is not None:
         return denial
-    if policy.preflight is not None and _is_preflight(request):
-        return _without_credentials(policy.preflight, policy.removal, view)
     rule = policy.rule_for(request.method, view.path)
+    if policy.preflight is not None and _is_preflight(request):
+        return (_fired(rule.deny, view, policy, rule) if rule is not None else None) or policy.preflight
     if view.trace is not None:
         _note_rules(policy, rule, view)
     return policy.none if rule is None else decide_rule(policy, rule, view)
@@ -142,7 +189,7 @@ def decide_rule(policy: CompiledPolicy, rule: CompiledRule, view: View) -> Decis
             view.note(Step(1, "allow", alternative.item.name, None, path=alternative.item.path))
         answer = alternative.judge(view)
         if isinstance(answer, Allow):
-            return answer if rule.removal is None else _without_credentials(answer, rule.removal, view)
+            return answer
         if worst is None or _outranks(answer, worst):
             worst, blamed = answer, alternative.item
     return _refusal(policy, rule, worst, blamed)
@@ -157,8 +204,7 @@ def _refusal(policy: CompiledPolicy, rule: CompiledRule, failure: Failure | None
     if failure is None or item is None:
         failure = Failure(Reason.RULE_DENY, Rank.NOT_PERMITTED, "allow: [] lets nobody in")
     decider = Decider(policy.name, rule.name, item.name if item is not None else "")
-    challenge = any(alternative.item.reader is not None for alternative in rule.alternatives)
-    return deny(failure, decider, rule.denied, challenge=challenge, scopes=item.scopes if item is not None else ())
+    return deny(failure, decider, rule.denied, schemes=rule.schemes, scopes=item.scopes if item is not None else ())
 
 
 def _fired(items: tuple[CompiledItem, ...], view: View, policy: CompiledPolicy, rule: CompiledRule | None) -> Deny | None:
@@ -169,39 +215,30 @@ def _fired(items: tuple[CompiledItem, ...], view: View, policy: CompiledPolicy, 
         if failure is not None:
             decider = Decider(policy.name, rule.name if rule is not None else "", item.name)
             denied = rule.denied if rule is not None else policy.denied
-            return deny(failure, decider, denied, challenge=item.reader is not None)
+            return deny(failure, decider, denied, schemes=item.schemes)
     return None
-
-
-def _without_credentials(allow: Allow, removal: Removal, view: View) -> Allow:
-    """Return the allow with what only this request tells: its cookies and query parameters that hold a credential."""
-    if removal.is_static:
-        return allow
-    names, cookie = removal.query_names(view.request), removal.cookie(view.request)
-    if not names and cookie is None:
-        return allow
-    headers, removed = allow.set_headers, allow.remove_headers
-    if cookie:
-        headers = (*headers, ("cookie", cookie))
-    elif cookie is not None:
-        removed = (*removed, "cookie")
-    return replace(allow, set_headers=headers, remove_headers=removed, remove_query=names)
 
 
 def shadows(snapshot: Snapshot, view: View, decision: Decision) -> tuple[Shadow, ...]:
     """Return what policies and rules in Shadow would have decided. The decision stands, whatever they say."""
-    if not view.path:
+    if not view.path or decision.reason is Reason.PATH_AMBIGUOUS:
         return ()
     found = [Shadow(each.name, "", decide_policy(each, view)) for each in snapshot.shadows_for(view.request.host, view.path)]
-    policy = snapshot.policies.get(decision.policy)
-    reached_rules = bool(decision.rule) or decision.reason is Reason.RULE_NONE
-    if policy is not None and policy.shadow_rules and not policy.is_shadow and reached_rules:
-        method, path = view.request.method, view.path
-        chosen = policy.rule_for(method, path)
-        ahead = len(policy.rules) + len(policy.shadow_rules) if chosen is None else chosen.at
-        found += [
-            Shadow(policy.name, rule.name, decide_rule(policy, rule, view))
-            for rule in policy.shadow_rules
-            if rule.at < ahead and rule.matches(method, path)
-        ]
+    deciders = [snapshot.policies.get(decision.policy)] if decision.rule or decision.reason is Reason.RULE_NONE else []
+    if isinstance(decision, Allow) and view.request.policy:
+        deciders.append(_named(snapshot, view))
+    for policy in dict.fromkeys(deciders):
+        if policy is not None and not policy.is_shadow:
+            found += _shadow_rules(policy, view)
     return tuple(found)
+
+
+def _shadow_rules(policy: CompiledPolicy, view: View) -> list[Shadow]:
+    """Return what the rules in Shadow that stand before the deciding rule would have decided."""
+    method, path = view.request.method, view.path
+    chosen = policy.rule_for(method, path)
+    return [
+        Shadow(policy.name, rule.name, decide_rule(policy, rule, view))
+        for rule in policy.shadow_rules
+        if (chosen is None or rule.at < chosen.at) and rule.matches(method, path)
+    ]

@@ -88,41 +88,40 @@ def values_of(forward: tuple[ForwardedHeader, ...], claims: Mapping[str, Any]) -
     return tuple(found)
 
 
-class Removal:
-    """Takes the credentials of a policy out of what the upstream sees.
+class Credentials:
+    """The places of a policy where credentials stand, by kind."""
 
-    Headers are known ahead; a cookie is cut out of the request's `cookie` header, and a query parameter is named in the
-    raw spelling that the client used, only where it is there: naming an absent one makes Envoy write the query anew.
-    """
-
-    __slots__ = ("_cookies", "_queries", "headers")
+    __slots__ = ("cookies", "headers", "queries")
 
     def __init__(self, places: Iterable[Place]) -> None:
         by_kind: dict[PlaceKind, set[str]] = {kind: set() for kind in PlaceKind}
         for place in places:
             by_kind[place.kind].add(place.name)
         self.headers = frozenset(name.lower() for name in by_kind[PlaceKind.HEADER])
-        self._queries = frozenset(by_kind[PlaceKind.QUERY])
-        self._cookies = frozenset(by_kind[PlaceKind.COOKIE])
+        self.queries = frozenset(by_kind[PlaceKind.QUERY])
+        self.cookies = frozenset(by_kind[PlaceKind.COOKIE])
 
-    @property
-    def is_static(self) -> bool:
-        """Whether nothing depends on the request."""
-        return not self._queries and not self._cookies
 
-    def query_names(self, request: Request) -> tuple[str, ...]:
-        """Return the raw names of the request's query parameters that hold a credential."""
-        if not self._queries or not request.query:
-            return ()
-        raw = dict.fromkeys(pair.partition("=")[0] for pair in request.query.split("&"))
-        return tuple(name for name in raw if unquote_plus(name) in self._queries)
+def query_names(request: Request, queries: frozenset[str]) -> tuple[str, ...]:
+    """Return the request's own spellings of the query parameters of these names.
 
-    def cookie(self, request: Request) -> str | None:
-        """Return the `cookie` header without credentials, "" where nothing is left, None where it stays as it is."""
-        sent = request.headers.get("cookie", "") if self._cookies else ""
-        if not sent:
-            return None
-        # Pieces with the separator before each, so that what stays is as it was: two header lines arrive joined with ",".
-        pieces = re.findall(r"[;,]?[^;,]*", sent)
-        kept = [piece for piece in pieces if piece.lstrip(";, ").partition("=")[0].strip() not in self._cookies]
-        return None if len(kept) == len(pieces) else "".join(kept).strip(";, ")
+    Only those that are there: naming an absent one makes Envoy write the query anew.
+    """
+    raw = dict.fromkeys(pair.partition("=")[0] for pair in request.query.split("&")) if request.query else {}
+    return tuple(name for name in raw if unquote_plus(name) in queries)
+
+
+def cookie_without(request: Request, cookies: frozenset[str]) -> str | None:
+    """Return the `cookie` header without the cookies of these names: "" where nothing is left, None where it stays as it is."""
+    sent = request.headers.get("cookie", "")
+    if not sent:
+        return None
+    # Pieces with the separator before each, so that what stays is as it was: two header lines arrive joined with ",".
+    pieces = re.findall(r"[;,]?[^;,]*", sent)
+    kept = [piece for piece in pieces if piece.lstrip(";, ").partition("=")[0].strip() not in cookies]
+    # A piece that is no text cannot be sent on once the header is written anew.
+    return None if len(kept) == len(pieces) else "".join(filter(_is_text, kept)).strip(";, ")
+
+
+def _is_text(piece: str) -> bool:
+    return not any("\ud800" <= character <= "\udfff" for character in piece)

@@ -30,6 +30,17 @@ def is_pattern(text: str) -> bool:
     return len(text) <= MAX_HOST and _NAME.fullmatch(text.removeprefix("*.")) is not None
 
 
+def repaired(text: str) -> str:
+    """Return the pattern that somebody meant who wrote a host with capitals, a port or a trailing dot; "" where none is seen.
+
+    >>> repaired("*.Example.com:8443")
+    '*.example.com'
+    """
+    star = "*." if text.startswith("*.") else ""
+    bare = canonical(text.removeprefix("*."))
+    return star + bare if bare and is_pattern(star + bare) else ""
+
+
 def wildcards(host: str) -> list[str]:
     """Return the wildcard patterns that cover a canonical host, the longest first. `*.` stands for one label or more.
 

@@ -1,15 +1,12 @@
 """Items of `allow` and `deny`, compiled: members that must all hold, in the order credential, clientIP, headers."""
 
 from collections.abc import Callable
-from dataclasses import replace
 
-from authz.model.decision import Allow
-from authz.model.policy import AddressCondition, ClaimCondition, ForwardedHeader, HeaderCondition, Item, JwtCondition
+from authz.model.policy import AddressCondition, ClaimCondition, HeaderCondition, Item, JwtCondition
 from authz.model.principal import Failure, Principal, Rank
 from authz.model.reason import Reason
 from authz.model.trace import Step
 from authz.policy import addresses, conditions
-from authz.policy.forwarding import values_of
 from authz.policy.view import Reader, View
 
 Member = Callable[[View], Failure | None]
@@ -27,11 +24,12 @@ class CompiledItem:
         members: the item's other members.
         path: where it stands in the policy.
         scopes: the scopes that its `jwt` asks for.
+        schemes: the authentication schemes by which its token may be presented.
     """
 
-    __slots__ = ("members", "name", "path", "permit", "reader", "scopes")
+    __slots__ = ("members", "name", "path", "permit", "reader", "schemes", "scopes")
 
-    def __init__(self, item: Item, reader: Reader | None, path: Path) -> None:
+    def __init__(self, item: Item, reader: Reader | None, schemes: tuple[str, ...], path: Path) -> None:
         rank = Rank.ANONYMOUS if item.anonymous else Rank.NOT_PERMITTED
         members = [] if item.addresses is None else [_address_member(item.addresses, rank, (*path, "clientIP"))]
         members += [_header_member(each, rank, (*path, "headers", at)) for at, each in enumerate(item.headers)]
@@ -41,6 +39,7 @@ class CompiledItem:
         self.members = tuple(members)
         self.path = path
         self.scopes = item.jwt.scopes if item.jwt is not None else ()
+        self.schemes = schemes
 
     def member_failure(self, view: View) -> Failure | None:
         """Return the failure of the first member, the credential aside, that does not hold, or None."""
@@ -49,75 +48,6 @@ class CompiledItem:
             if failure is not None:
                 return failure
         return None
-
-
-class Alternative:
-    """One item of `allow`, with the answer that it gives."""
-
-    __slots__ = ("_base", "_forward", "_static", "guard", "item")
-
-    def __init__(self, item: CompiledItem, base: Allow, forward: tuple[ForwardedHeader, ...], guard: "Guard | None") -> None:
-        self.item = item
-        self.guard = guard
-        self._base = replace(base, alternative=item.name)
-        self._forward = forward
-        self._static = self._allow(None) if item.reader is None else None
-
-    def judge(self, view: View) -> Allow | Failure:
-        """Return the allow where every member holds, else the failure that counts."""
-        item = self.item
-        if item.reader is None:
-            blocked = self.guard(view) if self.guard is not None else None
-            return blocked or item.member_failure(view) or self._static or self._allow(None)
-        identity = view.identity(item.reader)
-        if isinstance(identity, Failure):
-            return self._not_only_ours(identity, view) if identity.ours else identity
-        answer: Allow | Failure | None = identity.answers.get(self) if view.trace is None else None
-        if answer is None:
-            answer = identity.answers[self] = item.permit(identity, view) or self._allow(identity)
-        if isinstance(answer, Failure):
-            return answer
-        return item.member_failure(view) or answer
-
-    def _not_only_ours(self, failure: Failure, view: View) -> Failure:
-        # Where another member is certainly false, the alternative would have failed without our fault too.
-        other = self.item.member_failure(view)
-        if other is None or other.undecided:
-            return failure
-        return Failure(other.reason, Rank.NOT_VERIFIED, other.want, other.got)
-
-    def _allow(self, principal: Principal | None) -> Allow | Failure:
-        claims = principal.claims if principal is not None else {}
-        headers = values_of(self._forward, claims)
-        if isinstance(headers, ForwardedHeader):
-            return Failure(Reason.CLAIMS_MISMATCH, Rank.NOT_PERMITTED, f"a value for {headers.name}", "too long to forward")
-        given = frozenset(name for name, _ in headers)
-        base = self._base
-        return Allow(
-            base.reason,
-            base.policy,
-            base.rule,
-            base.alternative,
-            principal.issuer.name if principal is not None else "",
-            principal.subject if principal is not None else "",
-            headers,
-            tuple(name for name in base.remove_headers if name not in given),
-        )
-
-
-Guard = Callable[[View], Failure | None]
-
-
-def guard(reader: Reader) -> Guard:
-    """Return what keeps `anonymous` from overlooking a token that was sent on purpose and failed verification."""
-
-    def check(view: View) -> Failure | None:
-        identity = view.identity(reader)
-        if isinstance(identity, Principal) or identity.rank <= Rank.NOT_PRESENTED or identity.unasked:
-            return None
-        return Failure(identity.reason, Rank.ANONYMOUS, identity.want, identity.got, undecided=identity.undecided)
-
-    return check
 
 
 def fires(item: CompiledItem, view: View) -> Failure | None:
@@ -166,7 +96,7 @@ def _audience_check(audiences: tuple[str, ...], path: Path) -> Permit:
         held = conditions.claim_values(principal.claims, ("aud",))
         return _told(
             view,
-            Step(3, "audience", "", not wanted.isdisjoint(held), _listed(held), want, (*path, "audiences")),
+            Step(3, "audience", "", not wanted.isdisjoint(held), listed(held), want, (*path, "audiences")),
             Reason.TOKEN_AUDIENCE,
             Rank.NOT_VERIFIED,
         )
@@ -181,7 +111,7 @@ def _scope_check(scopes: tuple[str, ...], path: Path) -> Permit:
         held = conditions.scopes_of(principal.claims)
         return _told(
             view,
-            Step(3, "scopes", "", wanted <= held, _listed(held), want, (*path, "scopes")),
+            Step(3, "scopes", "", wanted <= held, listed(held), want, (*path, "scopes")),
             Reason.SCOPE_INSUFFICIENT,
             Rank.NOT_PERMITTED,
         )
@@ -197,7 +127,7 @@ def _claim_check(claim: ClaimCondition, path: Path) -> Permit:
         held = conditions.claim_values(principal.claims, claim.path, claim.separator)
         return _told(
             view,
-            Step(3, "claim", name, holds(principal.claims), _listed(held), f"{name}: {want}", path),
+            Step(3, "claim", name, holds(principal.claims), listed(held), f"{name}: {want}", path),
             Reason.CLAIMS_MISMATCH,
             Rank.NOT_PERMITTED,
         )
@@ -210,7 +140,8 @@ def _told(view: View, step: Step, reason: Reason, rank: Rank) -> Failure | None:
     return None if step.holds else Failure(reason, rank, step.want, step.got)
 
 
-def _listed(values: frozenset[str]) -> str:
+def listed(values: frozenset[str]) -> str:
+    """Return the first values in words, for explanations."""
     return ", ".join(sorted(values)[:8]) or "none"
 
 
@@ -241,8 +172,9 @@ def _header_member(condition: HeaderCondition, rank: Rank, path: Path) -> Member
         if holds and view.trace is None:
             return None
         # Not the value: a header may hold a secret.
-        got = f"{name} is {'there' if holds else 'another'}" if name in view.request.headers else f"no {name}"
-        view.note(Step(2, "header", name, holds, got, want, path))
-        return None if holds else Failure(Reason.HEADER_MISMATCH, rank, want, got)
+        got = f"{name} is {'as wanted' if holds else 'another'}" if name in view.request.headers else f"no {name}"
+        got = f"{name} several times" if holds is None else got
+        view.note(Step(2, "header", name, bool(holds), got, want, path))
+        return None if holds else Failure(Reason.HEADER_MISMATCH, rank, want, got, undecided=holds is None)
 
     return member

@@ -51,7 +51,7 @@ def ambiguity(path: str) -> str:
     found = (
         ("an escape that is none", _BAD_ESCAPE.search(path)),
         ("an encoded slash, backslash, semicolon, NUL or percent sign", _FOLDED_ESCAPE.search(path)),
-        ("a raw backslash or semicolon", "\\" in path or ";" in path),
+        ("a raw backslash, semicolon or number sign", "\\" in path or ";" in path or "#" in path),
         ("an empty segment (//)", "//" in path),
     )
     for what, here in found:

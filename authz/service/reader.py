@@ -42,7 +42,8 @@ class TokenReader:
             view.note(Step(3, "token", "", False, presented.got, presented.want))
             return presented
         text = presented.token.encode("utf-8", "surrogateescape")
-        digest = sha256(self._salt + text).digest()
+        # Where a token stands belongs to it: an issuer that is read from a header vouches for nothing in a cookie.
+        digest = sha256(self._salt + presented.mark + b"." + text).digest()
         principal = self._memory.get(digest) if view.trace is None else None
         if principal is not None:
             if principal.begins <= view.now < principal.expires:
@@ -55,14 +56,14 @@ class TokenReader:
         return found or Failure(Reason.TOKEN_EXPIRED, Rank.NOT_VERIFIED)
 
     def _verified(self, presented: Presented, view: View, digest: bytes, size: int) -> Principal | Failure:
-        view.note(Step(3, "token", "", True, f"{presented.place}, {size} bytes"))
+        view.note(Step(3, "token", "", True, f"{' and '.join(map(str, presented.places))}, {size} bytes"))
         read = jws.read(presented.token)
         if isinstance(read, Failure):
             view.note(Step(3, "form", "", False, read.got, read.want))
             return read
         failure = self._issuer_failure(read, view)
         for issuer, state in self._issuers:
-            if issuer.issuer != read.claims.get("iss") or presented.place not in issuer.places:
+            if issuer.issuer != read.claims.get("iss") or not set(presented.places) & set(issuer.places):
                 continue
             found = self._by(issuer, state, read, view)
             if isinstance(found, Principal):
@@ -111,6 +112,9 @@ class TokenReader:
         return Failure(Reason.TOKEN_KEY_UNKNOWN, Rank.NOT_VERIFIED, want, got)
 
     def _claims(self, issuer: Issuer, read: Jws, view: View) -> Principal | Failure:
+        if "cnf" in read.claims:
+            view.note(Step(3, "binding", "", False, "a token that is bound to its holder (cnf)", "a bearer token"))
+            return Failure(Reason.TOKEN_BINDING, Rank.NOT_VERIFIED, "a bearer token", "a token that is bound to its holder (cnf)")
         times = claims.lifetime(read.claims, issuer.clock_skew)
         failure = times if isinstance(times, Failure) else claims.time_failure(*times, view.now)
         view.note(Step(3, "times", "", failure is None, failure.got if failure else "", failure.want if failure else ""))

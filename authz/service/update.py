@@ -51,6 +51,15 @@ class Report:
 
 
 @dataclass(frozen=True, slots=True)
+class _Choice:
+    """Which version of an object is used, with the issuers that it may name (None: some are not there), and what is missing."""
+
+    policy: Policy | None
+    issuers: dict[str, Issuer] | None
+    missing: tuple[Problem, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class _Built:
     """A compiled policy, and everything that it was compiled from."""
 
@@ -75,26 +84,45 @@ class Updater:
         """Put everything that is declared now in force, and return what became of each object."""
         listed = {each.name: each for each in declared}
         self._judged = {name: self._judge(each) for name, each in listed.items()}
-        self._accepted = {name: policy for name, each in listed.items() if (policy := self._usable(each)) is not None}
+        definers = {name: policy for name, each in listed.items() if (policy := self._sound(each)) is not None}
+        chosen = {name: self._choose(each, definers, listed) for name, each in listed.items()}
+        self._accepted = {name: choice.policy for name, choice in chosen.items() if choice.policy is not None}
         owned = _owned(self._accepted.values())
         compiled: list[CompiledPolicy] = []
         built: dict[PolicyName, _Built] = {}
-        missing: dict[PolicyName, list[Problem]] = {}
         for name, each in listed.items():
-            policy = self._accepted.get(name)
-            if policy is not None:
-                issuers, missing[name] = self._resolve(policy, listed)
-                if not missing[name]:
-                    built[name] = self._build(policy, issuers, owned)
-                    compiled.append(built[name].compiled)
-                    continue
-            if (target := policy or each.target) is not None and target.hosts:
+            choice = chosen[name]
+            if choice.policy is not None and choice.issuers is not None:
+                built[name] = self._build(choice.policy, choice.issuers, owned)
+                compiled.append(built[name].compiled)
+            elif (target := choice.policy or each.target) is not None and target.hosts:
                 compiled.append(broken_policy(target))
         self._built = built
         self._ring.retain(_key_states(built.values()))
         snapshot = Snapshot(compiled, owned, self._operator)
         self.store.current = snapshot
-        return Report(tuple(self._state(each, missing.get(name, []), snapshot) for name, each in listed.items()), snapshot)
+        return Report(tuple(self._state(each, chosen[name], snapshot) for name, each in listed.items()), snapshot)
+
+    def _sound(self, each: Declared) -> Policy | None:
+        """Return the version of an object that is right in itself: this one, else the last that was in use."""
+        return each.policy if not _errors(self._judged[each.name][1]) else self._accepted.get(each.name)
+
+    def _choose(self, each: Declared, definers: Mapping[PolicyName, Policy], listed: Mapping[PolicyName, Declared]) -> _Choice:
+        """Return the version of an object to use: this one where all that it names is there, else the last that was used.
+
+        The last one's references are looked up anew: where they are gone, too, nothing is left to decide by.
+        """
+        newest, earlier = self._sound(each), self._accepted.get(each.name)
+        missing: list[Problem] = []
+        for policy in (newest, earlier if earlier != newest else None):
+            if policy is None:
+                continue
+            issuers, found = resolve(policy, definers, listed)
+            found += dangling(policy, issuers)
+            if not found:
+                return _Choice(policy, issuers, tuple(missing))
+            missing += [problem for problem in found if problem not in missing]
+        return _Choice(earlier or newest, None, tuple(missing))
 
     def _judge(self, each: Declared) -> tuple[Declared, tuple[Problem, ...]]:
         """Return every problem of an object itself. An object that was judged before, the very same, is not judged again."""
@@ -105,14 +133,6 @@ class Updater:
         if each.policy is not None:
             found += [each.located(problem) for problem in own_problems(each.policy, self._operator)]
         return each, tuple(found)
-
-    def _usable(self, each: Declared) -> Policy | None:
-        """Return the version of an object to use: this one where it is right, else the last that was."""
-        return each.policy if not _errors(self._judged[each.name][1]) else self._accepted.get(each.name)
-
-    def _resolve(self, policy: Policy, listed: Mapping[PolicyName, Declared]) -> tuple[dict[str, Issuer], list[Problem]]:
-        issuers, found = resolve(policy, self._accepted, listed)
-        return issuers, [*found, *dangling(policy, issuers)]
 
     def _build(self, policy: Policy, issuers: dict[str, Issuer], owned: frozenset[str]) -> _Built:
         inputs = (policy, issuers, owned)
@@ -128,15 +148,14 @@ class Updater:
         compiled = compile_policy(policy, issuers, owned, reader_of)
         return _Built(inputs, compiled, tuple(readers))
 
-    def _state(self, each: Declared, missing: list[Problem], snapshot: Snapshot) -> State:
-        found = [*self._judged[each.name][1], *(each.located(problem) for problem in missing)]
+    def _state(self, each: Declared, choice: _Choice, snapshot: Snapshot) -> State:
+        found = [*self._judged[each.name][1], *(each.located(problem) for problem in choice.missing)]
         found += [each.located(problem) for problem in _conflicts(each.name, snapshot)]
-        used = self._accepted.get(each.name)
-        known = used or each.policy or each.target
+        known = choice.policy or each.policy or each.target
         return State(
             name=each.name,
-            accepted=used is not None and used == each.policy and not missing,
-            in_force=each.name in self._built and used is not None and not used.only_defines,
+            accepted=choice.issuers is not None and choice.policy == each.policy and not choice.missing,
+            in_force=choice.issuers is not None and choice.policy is not None and not choice.policy.only_defines,
             is_shadow=known is not None and known.mode is Mode.SHADOW,
             problems=tuple(found),
         )
@@ -158,6 +177,7 @@ def resolve(
     found: list[Problem] = []
     issuers: dict[str, Issuer] = {}
     origin: dict[str, PolicyName] = {}
+    local = {issuer.name: issuer for issuer in policy.issuers}
     for at, name in enumerate(policy.definitions_from):
         definer = definers.get(name)
         if definer is None:
@@ -165,11 +185,10 @@ def resolve(
             found.append(Problem("AZ203", what, ("spec", "definitionsFrom", at)))
             continue
         for issuer in definer.issuers:
-            if issuers.setdefault(issuer.name, issuer) != issuer:
+            if issuers.setdefault(issuer.name, issuer) != issuer and issuer.name not in local:
                 what = f"the issuer {issuer.name} is defined by {origin[issuer.name]} and by {name}; define it here, or take one"
                 found.append(Problem("AZ204", what, ("spec", "definitionsFrom", at)))
             origin.setdefault(issuer.name, name)
-    local = {issuer.name: issuer for issuer in policy.issuers}
     return issuers | local, found
 
 
