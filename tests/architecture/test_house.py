@@ -16,8 +16,9 @@ def floors_of_the_contract() -> list[list[str]]:
 
 def floors_of_the_drawing() -> list[list[str]]:
     drawing = ARCHITECTURE.partition("```text\n")[2].partition("```")[0]
-    floors = [re.findall(r"[a-z_]+", line.partition("  ")[0] if "|" not in line else line.partition("   ")[0]) for line in drawing.splitlines()]
-    return [sorted(floor) for floor in floors if floor]
+    # Names, then at least two spaces, then what the floor is for.
+    names = [re.split(r"\s{2,}", line)[0] for line in drawing.splitlines() if line.strip()]
+    return [sorted(re.split(r"\s*\|\s*", line)) for line in names]
 
 
 def test_the_drawing_of_the_floors_is_the_contract() -> None:

@@ -4,6 +4,7 @@ import asyncio
 import json
 import ssl
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -244,7 +245,7 @@ def test_decisions_are_logged_and_counted_without_a_credential(tmp_path: Path) -
     asyncio.run(body())
 
 
-async def until(holds: "object") -> None:
+async def until(holds: Callable[[], bool]) -> None:
     async with asyncio.timeout(5):
-        while not holds():  # type: ignore[operator]
+        while not holds():  # noqa: ASYNC110 - a log has no event
             await asyncio.sleep(0.02)
