@@ -18,6 +18,7 @@ from authz.api.problem_codes import CODES
 from authz.api.schema import crd_text, spec_schema
 from authz.cli import exits
 from authz.cli.main import COMMANDS, cli
+from authz.model.advice import ADVICE
 from authz.model.reason import Reason
 from authz.telemetry.metrics import BUCKETS, TABLE
 
@@ -138,11 +139,11 @@ def reasons() -> str:
     )
     head = ("Reason", "Status", "RFC 6750 `error`", "Clients see", "What to look at")
     denials = (
-        (code(each), str(each.status), code(each.error) if each.error else "", f"{code(each.public)}: {each.sentence}", each.advice)
+        (code(each), str(each.status), code(each.error) if each.error else "", f"{code(each.public)}: {each.sentence}", ADVICE[each])
         for each in Reason
         if not each.allows
     )
-    allows = ((code(each), each.advice) for each in Reason if each.allows)
+    allows = ((code(each), ADVICE[each]) for each in Reason if each.allows)
     return page("Reasons", opening, "## Denials", table(head, denials), "## Allows", table(("Reason", "Meaning"), allows))
 
 

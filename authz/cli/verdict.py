@@ -6,6 +6,7 @@ from typing import Any
 import click
 
 from authz.cli.question import Answered
+from authz.model.advice import ADVICE
 from authz.model.decision import Allow, Decision
 from authz.model.trace import Step
 
@@ -30,7 +31,7 @@ def summary(answered: Answered) -> Iterator[str]:
         yield from (_field("upstream", f"{name}: {value}") for name, value in decision.set_headers)
     else:
         yield from (_field(name, told) for name, told in (("wanted", decision.want), ("got", decision.got)) if told)
-        yield _field("hint", decision.reason.advice)
+        yield _field("hint", ADVICE[decision.reason])
     yield from (_field("fetch", why) for why in answered.bench.heard.fetch_failures)
     for shadow in decision.shadows:
         yield _field("shadow", f"{shadow.policy} {shadow.rule}".strip() + f" would have said {headline(shadow.decision)}")
@@ -74,7 +75,7 @@ def as_json(answered: Answered, *, with_steps: bool) -> dict[str, Any]:
             "removeQuery": list(decision.remove_query),
         }
     else:
-        found |= {"want": decision.want, "got": decision.got, "hint": decision.reason.advice}
+        found |= {"want": decision.want, "got": decision.got, "hint": ADVICE[decision.reason]}
         found["client"] = {"status": decision.status, "headers": dict(decision.headers), "body": decision.body}
     found["shadows"] = [{"policy": s.policy, "rule": s.rule, "reason": s.decision.reason.value} for s in decision.shadows]
     if with_steps:

@@ -1,0 +1,43 @@
+"""What an operator should look at, by reason."""
+
+from collections.abc import Mapping
+from typing import Final
+
+from authz.model.reason import Reason
+
+ADVICE: Final[Mapping[Reason, str]] = {
+    Reason.RULE_ALLOW: "An alternative of the rule held.",
+    Reason.PREFLIGHT_ALLOW: "A CORS preflight, and the policy says `preflight: Allow`.",
+    Reason.POLICY_UNPROTECTED: "No policy covers this host and path, and the operator allows that here (`--unprotected`).",
+    Reason.CREDENTIALS_MISSING: "Nothing was presented where the policy looks (see `tokenFrom` of its issuers).",
+    Reason.CREDENTIALS_MULTIPLE: "Send the token in one place, once (RFC 6750 §2). Two header lines arrive joined by a comma.",
+    Reason.TOKEN_MALFORMED: "Not a signed JWT in compact form, or a header or claim has the wrong type.",
+    Reason.TOKEN_TOO_LARGE: "Tokens over 16 KiB are refused; ask the issuer for fewer claims (groups, most often).",
+    Reason.TOKEN_TYPE: "The header's `typ` is of another kind of JWT: an ID token, a logout token or a DPoP proof, perhaps.",
+    Reason.TOKEN_ALGORITHM: "The token's `alg` is not among the issuer's `algorithms`.",
+    Reason.TOKEN_KEY_UNKNOWN: "No key of the issuer has this `kid` for this algorithm. Is the token from another environment?",
+    Reason.TOKEN_SIGNATURE: "The signature does not match. "
+    "A Microsoft Graph token (its header has a `nonce`) can be checked by Graph only: ask for a token for your own API.",
+    Reason.TOKEN_ISSUER: "`iss` must equal the policy's issuer byte for byte: v1 and v2 tokens of one tenant have different issuers.",
+    Reason.TOKEN_AUDIENCE: "`aud` must be one of the policy's `audiences`: an API's GUID and its `api://` URI are different audiences.",
+    Reason.TOKEN_EXPIRED: "The client should get a new token; `clockSkewSeconds` of the issuer is the tolerance.",
+    Reason.TOKEN_NOT_YET_VALID: "`nbf` or `iat` is in the future: compare the clocks of issuer and cluster.",
+    Reason.TOKEN_LIFETIME: "A token must carry `exp`.",
+    Reason.TOKEN_BINDING: "The token has `cnf` (RFC 8705, RFC 9449): it is no bearer token, and proofs of possession are not checked yet.",
+    Reason.TOKEN_DECRYPT: "The token is encrypted (JWE); only signed tokens are read.",
+    Reason.SCOPE_INSUFFICIENT: "Daemon tokens (client credentials) often carry `roles`, not `scp`: require them with `claims`.",
+    Reason.CLAIMS_MISMATCH: "A claim that the policy requires is missing or has another value.",
+    Reason.IP_DENIED: "Compare the address in the decision log with `clientIP`, and with how `--client-address` finds it.",
+    Reason.IP_UNKNOWN: "The client's address could not be determined: see `--client-address`.",
+    Reason.HEADER_MISMATCH: "A header that the policy requires is missing or has another value.",
+    Reason.RULE_NONE: "No rule of the policy matches this request.",
+    Reason.RULE_DENY: "A `deny` item fired, or the rule that matched allows nobody (`allow: []`).",
+    Reason.PATH_AMBIGUOUS: "The path can be read in more than one way (encoded slash, dot segment, `//`, `;`): send its plain form.",
+    Reason.REQUEST_MALFORMED: "No HTTP request, no path, or a host that is no host.",
+    Reason.POLICY_NONE: "No policy covers this host and path. Write one, or name the host in `--unprotected`.",
+    Reason.POLICY_MISMATCH: "The route names a policy (`context_extensions: policy`) that does not cover this host and path.",
+    Reason.POLICY_CONFLICTED: "Two policies that must both allow forward different values in one header.",
+    Reason.POLICY_INVALID: "The policy for this host has mistakes and no earlier version is in force: run `authz validate`.",
+    Reason.KEYS_UNAVAILABLE: "The issuer's keys could not be fetched: see authz_jwks_* metrics and the log.",
+    Reason.INTERNAL_ERROR: "A fault of ours; the request was denied. Please report it with the log line.",
+}
