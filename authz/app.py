@@ -16,12 +16,12 @@ from authz.fetch.keys import HttpsKeys
 from authz.files.directory import Contents, Reader, UnreadableError
 from authz.files.watch import changes
 from authz.model.declared import Declared
-from authz.model.problem import Severity
+from authz.model.problem import Problem, Severity
 from authz.policy.hosts import repaired
 from authz.service.check import Checker
 from authz.service.keyring import KeyRing
 from authz.service.tokens import TokenMemory
-from authz.service.update import Updater
+from authz.service.update import Updater, own_problems
 from authz.settings import Address, Settings, described
 from authz.telemetry.audit import Auditor
 from authz.telemetry.lines import Lines
@@ -80,6 +80,7 @@ class Service:
             running = await self._start()
             background += [asyncio.create_task(self._kept_up(part)) for part in (self._ring.run, self._follow, self._lines.run)]
             await self._ring.first_tries()
+            await self._server.ready()
             self._not_ready = ""
             self._announce(running)
             on_ready(running)
@@ -102,12 +103,16 @@ class Service:
         except UnreadableError as fault:
             raise StartError(f"{fault}; --policies names the directory of AuthPolicies") from fault
         unknown = [problem for stray in contents.faults for problem in stray.problems]
-        unknown += [problem for each in contents.declared if _hides_its_target(each) for problem in each.problems]
+        unknown += [problem for each in contents.declared if _hides_its_target(each) for problem in self._problems(each)]
         if unknown:
             # What such a file should protect cannot be told, so nothing could be denied for it.
             told = "\n".join(f"  {p.file}:{p.line}:{p.column} {p.code} {p.what}" for p in unknown)
             raise StartError(f"it cannot be read what these are for, so starting could leave it open:\n{told}")
         self._apply(contents)
+
+    def _problems(self, each: Declared) -> list[Problem]:
+        own = own_problems(each.policy, self._settings.operator) if each.policy is not None else []
+        return [*each.problems, *(each.located(problem) for problem in own)]
 
     def _apply(self, contents: Contents) -> None:
         # A collection would walk every policy and stop all checks meanwhile; what is loaded now is here to stay.
@@ -143,7 +148,10 @@ class Service:
         self.audit.event("info", "ready", listen=str(running.checks), admin=str(running.admin), **described(self._settings))
         if self._settings.ready_file is not None:
             text = json.dumps({"listen": str(running.checks), "admin": str(running.admin)})
-            self._settings.ready_file.write_text(text + "\n", encoding="utf-8")
+            try:
+                self._settings.ready_file.write_text(text + "\n", encoding="utf-8")
+            except OSError as fault:
+                raise StartError(f"--ready-file {self._settings.ready_file} cannot be written: {fault.strerror}") from fault
 
     async def _stop(self, background: list[asyncio.Task[None]]) -> None:
         self._not_ready = "stopping"
@@ -161,12 +169,11 @@ class Service:
 
 def _hides_its_target(each: Declared) -> bool:
     """Return whether it cannot be told which requests an object is for."""
-    if each.is_sound:
-        return False
     if each.target is None:
         return True
     if each.target.hosts:
         return not all(repaired(host) for host in each.target.hosts)
     # Without hosts it only defines, unless a misspelt field of the spec was meant to name them.
     misspelt = any(problem.code == "AZ105" and len(problem.path) == 2 for problem in each.problems)
-    return misspelt or each.policy is None or not each.policy.only_defines
+    policy = each.policy
+    return misspelt or policy is None or bool(policy.rules or policy.deny or policy.path_prefixes)

@@ -88,10 +88,12 @@ def address(text: str) -> Address:
 def client_address(how: str | None, trusted: Sequence[str], hops: int | None, *, appended: bool) -> ClientAddress | None:
     """Return how the client's address is found. Raises ValueError."""
     if how is None:
+        if trusted or hops is not None:
+            raise ValueError("--trusted-proxy and --trusted-hops say how a header counts; say which with --client-address")
         return None
     wrong = [why for cidr in trusted if (why := addresses.cidr_problem(cidr))]
     if wrong:
-        raise ValueError(f"--trusted-proxy: {wrong[0]}")
+        raise ValueError("--trusted-proxy: " + "; ".join(wrong))
     if how == "peer":
         if trusted or hops is not None:
             raise ValueError("peer takes no --trusted-proxy and no --trusted-hops: the peer is the client")
@@ -123,12 +125,10 @@ def _forwarded_for(trusted: tuple[str, ...], hops: int | None, *, appended: bool
 def operator(client: ClientAddress | None, unprotected: Sequence[str], identity_headers: Sequence[str]) -> Operator:
     """Return the operator's settings. Raises ValueError."""
     named = [host for host in unprotected if host != "all"]
-    for host in named:
-        if not hosts.is_pattern(host):
-            raise ValueError(f"{host} is no host; write api.example.com, *.example.com or all")
-    for name in identity_headers:
-        if not _HEADER_NAME.fullmatch(name.lower()):
-            raise ValueError(f"{name} is no header name")
+    wrong = [f"{host} is no host; write api.example.com, *.example.com or all" for host in named if not hosts.is_pattern(host)]
+    wrong += [f"{name} is no header name" for name in identity_headers if not _HEADER_NAME.fullmatch(name.lower())]
+    if wrong:
+        raise ValueError("; ".join(wrong))
     return Operator(client, frozenset(named), "all" in unprotected, frozenset(name.lower() for name in identity_headers))
 
 

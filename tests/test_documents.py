@@ -100,6 +100,6 @@ def test_the_readme_is_short_and_names_the_two_commands() -> None:
 
 def test_every_link_between_documents_leads_somewhere() -> None:
     for document in [*DOCUMENTS, *(ROOT / name for name in ("ARCHITECTURE.md", "CONTRIBUTING.md", "SECURITY.md"))]:
-        for target in re.findall(r"\]\(([^)#]+?)(?:#[^)]*)?\)", document.read_text(encoding="utf-8")):
+        for target in re.findall(r"\]\(([\w./:-]+)(?:#[\w-]*)?\)", document.read_text(encoding="utf-8")):
             if not target.startswith(("http://", "https://")):
                 assert (document.parent / target).exists(), f"{document.name}: {target}"

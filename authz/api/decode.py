@@ -85,7 +85,8 @@ def decode(document: Document, file: str = "") -> Declared | Stray:
     found += [_problem(error, document.value) for error in errors]
     if manifest is None and errors and all(error["type"] == "extra_forbidden" for error in errors):
         # Unknown fields apart it can be read: say what else is wrong in the same breath.
-        manifest, _ = _validated(_without(document.value, [error["loc"] for error in errors]))
+        manifest, further = _validated(_without(document.value, [error["loc"] for error in errors]))
+        found += [_problem(error, document.value) for error in further]
     if manifest is not None:
         found += list(_repeated(manifest.spec, ("spec",)))
     name = _name(document.value)

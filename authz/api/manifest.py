@@ -43,6 +43,9 @@ class Unreadable:
 def documents(text: str) -> list[Document] | Unreadable:
     """Return the documents of a YAML (or JSON) text; empty ones are left out."""
     try:
+        deep = _too_deep(text)
+        if deep is not None:
+            return Unreadable(deep)
         nodes = list(yaml.compose_all(text, Loader=_LOADER))
     except (yaml.YAMLError, RecursionError, ValueError) as fault:
         mark = getattr(fault, "problem_mark", None)
@@ -58,6 +61,20 @@ def documents(text: str) -> list[Document] | Unreadable:
     return found
 
 
+def _too_deep(text: str) -> Problem | None:
+    """Return a problem where the text nests deeper than any policy: composing it would recurse as deep, in C."""
+    depth = 0
+    for event in yaml.parse(text, Loader=_LOADER):
+        if isinstance(event, yaml.CollectionStartEvent):
+            depth += 1
+        elif isinstance(event, yaml.CollectionEndEvent):
+            depth -= 1
+        if depth > MAX_DEPTH:
+            line, column = _place(event)
+            return Problem("AZ102", f"nested deeper than {MAX_DEPTH} levels", line=line, column=column)
+    return None
+
+
 class _Reader:
     def __init__(self, document: Document) -> None:
         self._document = document
@@ -69,6 +86,9 @@ class _Reader:
         if len(path) > MAX_DEPTH or self._seen[id(node)] > MAX_ALIASES:
             self._problem("AZ102", "nested too deep, or repeated too often by aliases", node, path)
             return None
+        if node.tag != _usual_tag(node):
+            self._problem("AZ103", f"the tag {node.tag} is not supported; write a plain value", node, path)
+            return None
         if isinstance(node, yaml.MappingNode):
             return self._mapping(node, path)
         if isinstance(node, yaml.SequenceNode):
@@ -78,7 +98,7 @@ class _Reader:
     def _mapping(self, node: yaml.MappingNode, path: Path) -> dict[str, Any]:
         value: dict[str, Any] = {}
         for key_node, value_node in node.value:
-            key = key_node.value if isinstance(key_node, yaml.ScalarNode) else None
+            key = key_node.value if isinstance(key_node, yaml.ScalarNode) and key_node.tag == _usual_tag(key_node) else None
             if not isinstance(key, str) or key == "<<":
                 self._problem("AZ103", "a key is a plain word; merge keys (<<) are not supported, repeat the fields", key_node, path)
                 continue
@@ -95,9 +115,6 @@ class _Reader:
         text = node.value
         if not isinstance(node, yaml.ScalarNode) or node.style in ("'", '"', "|", ">"):
             return text
-        if node.tag not in _PLAIN_TAGS:
-            self._problem("AZ103", f"the tag {node.tag} is not supported; write a plain value", node, path)
-            return None
         if text in _WORDS:
             return _WORDS[text]
         if _INTEGER.fullmatch(text):
@@ -109,11 +126,19 @@ class _Reader:
         self._document.problems.append(Problem(code, what, path, line=line, column=column))
 
 
-# The tags that YAML 1.1 gives to plain scalars. Their own meaning (dates, octal numbers, yes and no) is not taken.
-_PLAIN_TAGS: Final = frozenset(
-    f"tag:yaml.org,2002:{name}" for name in ("str", "int", "float", "bool", "null", "timestamp", "merge", "value")
-)
+_RESOLVER: Final = yaml.resolver.Resolver()
 
 
-def _place(node: yaml.Node) -> Place:
-    return node.start_mark.line + 1, node.start_mark.column + 1
+def _usual_tag(node: yaml.Node) -> str:
+    """Return the tag that a node has when nobody writes one. What YAML 1.1 makes of it (dates, octal numbers) is not taken."""
+    kind = type(node)
+    if isinstance(node, yaml.ScalarNode) and node.style not in (None, ""):
+        return _RESOLVER.DEFAULT_SCALAR_TAG
+    value = node.value if isinstance(node, yaml.ScalarNode) else None
+    tag: str = _RESOLVER.resolve(kind, value, (True, False))  # type: ignore[no-untyped-call]
+    return tag
+
+
+def _place(node: yaml.Node | yaml.Event) -> Place:
+    mark = node.start_mark
+    return (mark.line + 1, mark.column + 1) if mark is not None else (1, 1)

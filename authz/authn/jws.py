@@ -35,7 +35,8 @@ class Jws:
     __slots__ = ("algorithm", "claims", "kid", "signature", "signed")
 
     def __init__(self, header: Mapping[str, Any], claims: Mapping[str, Any], signed: bytes, signature: bytes) -> None:
-        self.algorithm: str = header["alg"]
+        # RFC 9864 gives the algorithm the name of its curve.
+        self.algorithm: str = "EdDSA" if header["alg"] == "Ed25519" else header["alg"]
         self.kid: str | None = header.get("kid")
         self.claims = claims
         self.signed = signed

@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from jwt import PyJWK
 from jwt.algorithms import Algorithm
 
-from authz.authn import json_text
+from authz.authn import json_text, roca
 
 MAX_KEYS: Final = 100
 MAX_BYTES: Final = 512 * 1024
@@ -163,4 +163,6 @@ def _prepared(member: dict[str, Any], kid: str, algorithm: str) -> Key:
         numbers = key.key.public_numbers()
         if key.key.key_size not in _RSA_BITS or numbers.e not in _EXPONENTS or numbers.n % 2 == 0:
             raise _Unusable("an RSA key that is too weak, too large or misshapen")
+        if roca.is_suspect(numbers.n):
+            raise _Unusable("an RSA key of the ROCA kind (CVE-2017-15361), which can be factored; make another")
     return Key(kid, algorithm, key.Algorithm, key.key)

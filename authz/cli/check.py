@@ -7,7 +7,6 @@ import click
 
 from authz.cli import exits, verdict
 from authz.cli.question import answered, question_options
-from authz.model.decision import Allow
 
 
 @click.command()
@@ -24,4 +23,4 @@ def check(output: str, **given: Any) -> int:  # noqa: ANN401 - what click gives
         click.echo(json.dumps(verdict.as_json(found, with_steps=False), indent=2, ensure_ascii=False))
     else:
         click.echo("\n".join(verdict.summary(found)))
-    return exits.OK if isinstance(found.decision, Allow) else exits.NEGATIVE
+    return verdict.exit_code(found)

@@ -7,7 +7,6 @@ import click
 
 from authz.cli import exits, verdict
 from authz.cli.question import answered, question_options
-from authz.model.decision import Allow
 
 
 @click.command()
@@ -26,4 +25,4 @@ def explain(output: str, *, verbose: bool, **given: Any) -> int:  # noqa: ANN401
     else:
         lines = [*verdict.summary(found), "steps", *verdict.steps(found), *(verdict.client(found.decision) if verbose else ())]
         click.echo("\n".join(lines))
-    return exits.OK if isinstance(found.decision, Allow) else exits.NEGATIVE
+    return verdict.exit_code(found)

@@ -11,6 +11,7 @@ import click
 from authz.app import SystemClock
 from authz.cli import exits
 from authz.cli.options import operator_options, raise_mistakes, take_fetch, take_operator
+from authz.cli.terminal import plain
 from authz.cli.workbench import Workbench, load
 from authz.model.problem import Problem, Severity
 from authz.settings import Mistakes
@@ -59,7 +60,7 @@ def text(problem: Problem) -> Sequence[str]:
     """Return a problem in lines: place, severity, code and what; then the line itself with a mark under the place."""
     colour = "red" if problem.severity is Severity.ERROR else "yellow"
     severity = click.style(problem.severity.value, fg=colour, bold=True)
-    lines = [f"{problem.file}:{problem.line}:{problem.column}: {severity} {problem.code} {problem.what}"]
+    lines = [f"{plain(problem.file)}:{problem.line}:{problem.column}: {severity} {problem.code} {plain(problem.what)}"]
     source = _line(problem)
     if source:
         number = f"{problem.line:>5} | "
@@ -79,8 +80,12 @@ def _line(problem: Problem) -> str:
 
 
 def _github(problem: Problem) -> str:
-    what = problem.what.replace("%", "%25").replace("\n", "%0A")
-    return f"::{problem.severity.value} file={problem.file},line={problem.line},col={problem.column},title={problem.code}::{what}"
+    what, file = _github_text(problem.what), _github_text(problem.file).replace(":", "%3A").replace(",", "%2C")
+    return f"::{problem.severity.value} file={file},line={problem.line},col={problem.column},title={problem.code}::{what}"
+
+
+def _github_text(text: str) -> str:
+    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
 
 
 def _summary(files: int, policies: int, errors: int, warnings: int) -> str:

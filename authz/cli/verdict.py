@@ -5,12 +5,23 @@ from typing import Any
 
 import click
 
+from authz.cli import exits
 from authz.cli.question import Answered
+from authz.cli.terminal import plain
 from authz.model.advice import ADVICE
 from authz.model.decision import Allow, Decision
+from authz.model.reason import Reason
 from authz.model.trace import Step
 
 _MARKS = {True: click.style("✓", fg="green"), False: click.style("✗", fg="red"), None: "·"}
+
+
+def exit_code(answered: Answered) -> int:
+    """Return the exit code: an issuer that cannot be reached is neither an allow nor a deny."""
+    if isinstance(answered.decision, Allow):
+        return exits.OK
+    unreachable = answered.decision.reason is Reason.KEYS_UNAVAILABLE and answered.bench.heard.fetch_failures
+    return exits.UNREACHABLE if unreachable else exits.NEGATIVE
 
 
 def headline(decision: Decision) -> str:
@@ -34,7 +45,8 @@ def summary(answered: Answered) -> Iterator[str]:
         yield _field("hint", ADVICE[decision.reason])
     yield from (_field("fetch", why) for why in answered.bench.heard.fetch_failures)
     for shadow in decision.shadows:
-        yield _field("shadow", f"{shadow.policy} {shadow.rule}".strip() + f" would have said {headline(shadow.decision)}")
+        would = click.unstyle(headline(shadow.decision))
+        yield _field("shadow", f"{shadow.policy} {shadow.rule}".strip() + f" would have said {would}")
 
 
 def steps(answered: Answered) -> Iterator[str]:
@@ -116,14 +128,14 @@ def located(answered: Answered, policy: str, path: tuple[str | int, ...]) -> str
 
 
 def _field(name: str, text: str, place: str = "") -> str:
-    return f"  {name:<8} {text:<28} {place}".rstrip()
+    return f"  {name:<8} {plain(text):<28} {place}".rstrip()
 
 
 def _step(step: Step, place: str) -> str:
     said = " ".join(filter(None, (step.what, step.name)))
     told = f"got {step.got}" if step.got and step.holds is False else step.got
     want = f"want {step.want}" if step.want and not step.holds else ""
-    text = ", ".join(filter(None, (told, want)))
+    text = plain(", ".join(filter(None, (told, want))))
     return f"  {'  ' * step.depth}{_MARKS[step.holds]} {said:<{26 - 2 * step.depth}} {text:<44} {place}".rstrip()
 
 

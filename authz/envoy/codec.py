@@ -75,9 +75,13 @@ def _allowed(allow: Allow) -> bytes:
     response = pb.CheckResponse()
     response.status.code = 0
     answer = response.ok_response
-    for name, value in allow.set_headers:
-        _add(answer.headers, name, value)
-    answer.headers_to_remove.extend((*allow.remove_headers, *_ALWAYS_REMOVED))
+    sent = {name: _UNSAFE.sub("", value) for name, value in allow.set_headers}
+    for name, value in sent.items():
+        if value:
+            _add(answer.headers, name, value)
+    # An empty value might be dropped by the proxy, and what the client sent stay.
+    empty = [name for name, value in sent.items() if not value]
+    answer.headers_to_remove.extend((*allow.remove_headers, *empty, *_ALWAYS_REMOVED))
     answer.query_parameters_to_remove.extend(allow.remove_query)
     _metadata(response, "allow", allow)
     return response.SerializeToString()

@@ -1,6 +1,7 @@
 """The seam between transport and service: CheckRequest bytes in, CheckResponse bytes out, whatever happens."""
 
 from collections.abc import Awaitable
+from contextlib import suppress
 from time import perf_counter
 from typing import Protocol
 
@@ -38,15 +39,18 @@ class Endpoint:
                 return self._later(request, decision, began)
             return self._answered(request, decision, began)
         except Exception as fault:  # noqa: BLE001 - the border to the transport
-            self._audit.failed(fault)
-            return response_of(INTERNAL_ERROR, None)
+            return self._failed(fault)
 
     async def _later(self, request: Request, pending: Awaitable[Decision], began: float) -> bytes:
         try:
             return self._answered(request, await pending, began)
         except Exception as fault:  # noqa: BLE001 - the border to the transport
+            return self._failed(fault)
+
+    def _failed(self, fault: Exception) -> bytes:
+        with suppress(Exception):
             self._audit.failed(fault)
-            return response_of(INTERNAL_ERROR, None)
+        return response_of(INTERNAL_ERROR, None)
 
     def _answered(self, request: Request | None, decision: Decision, began: float) -> bytes:
         answer = response_of(decision, request)

@@ -55,9 +55,13 @@ class CheckServer:
                 port = self._server.add_secure_port(address, credentials(self._tls))
         except RuntimeError as fault:
             raise OSError(f"cannot listen on {address}: it is taken, or not an address of this machine") from fault
+        await self._report(health_pb2.HealthCheckResponse.NOT_SERVING)
         await self._server.start()
-        await self._report(health_pb2.HealthCheckResponse.SERVING)
         return port
+
+    async def ready(self) -> None:
+        """Tell health checks that this server is ready to be asked."""
+        await self._report(health_pb2.HealthCheckResponse.SERVING)
 
     async def drain(self) -> None:
         """Tell health checks that this server is about to go; it still answers."""

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import grpc
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
+from cryptography.x509 import load_pem_x509_certificates
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +40,9 @@ class _Follower:
         self._seen = self._signature()
         try:
             self.current = self._read()
-        except OSError as fault:
-            raise TlsError(f"cannot read the TLS files: {fault}") from fault
+        except (OSError, ValueError, TypeError) as fault:
+            names = ", ".join(str(path) for path in (files.certificate, files.key, files.client_ca) if path is not None)
+            raise TlsError(f"the TLS files cannot be used ({names}): {fault}") from fault
 
     def changed(self) -> grpc.ServerCertificateConfiguration | None:
         """Return a new configuration where the files have changed, else None. Called at each handshake."""
@@ -48,8 +51,8 @@ class _Follower:
             if seen == self._seen:
                 return None
             found = self._read()
-        except OSError:
-            return None
+        except (OSError, ValueError, TypeError):
+            return None  # Half written, perhaps: what was read last stays, and the next handshake looks again.
         self._seen = seen
         return found
 
@@ -60,5 +63,12 @@ class _Follower:
 
     def _read(self) -> grpc.ServerCertificateConfiguration:
         files = self._files
+        chain, key = files.certificate.read_bytes(), files.key.read_bytes()
         ca = files.client_ca.read_bytes() if files.client_ca is not None else None
-        return grpc.ssl_server_certificate_configuration([(files.key.read_bytes(), files.certificate.read_bytes())], ca)
+        # ValueError where one is no PEM, or half written, or the pair of different making.
+        certificate = load_pem_x509_certificates(chain)[0]
+        if load_pem_private_key(key, None).public_key() != certificate.public_key():
+            raise ValueError(f"{files.key} is not the key of {files.certificate}")
+        if ca is not None:
+            load_pem_x509_certificates(ca)
+        return grpc.ssl_server_certificate_configuration([(key, chain)], ca)

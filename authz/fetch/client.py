@@ -20,6 +20,10 @@ import httpx2
 
 from authz.service.ports import FetchError
 
+# IPv4-compatible (RFC 4291 §2.5.5.1), NAT64 of a network's own (RFC 8215), site-local (RFC 3879), documentation (RFC 9637),
+# segment routing (RFC 9602); protocol assignments, 6to4 relays (RFC 7526), and the address of one cloud's own services.
+_SPECIAL: Final = tuple(ipaddress.IPv6Network(text) for text in ("::/96", "64:ff9b:1::/48", "fec0::/10", "3fff::/20", "5f00::/16"))
+_SPECIAL_V4: Final = tuple(ipaddress.IPv4Network(text) for text in ("192.0.0.0/24", "192.88.99.0/24", "168.63.129.16/32"))
 _MAX_AGE: Final = re.compile(r"(?:^|[\s,])max-age=(\d{1,9})(?:$|[\s,])", re.IGNORECASE)
 
 
@@ -74,7 +78,7 @@ class HttpsClient:
             raise FetchError(f"{url}: only https is fetched; for this origin alone: --fetch-insecure {origin_of(url)}")
         address = await _vetted(host, parts.port or (443 if parts.scheme == "https" else 80), url, insecure=insecure)
         transport = httpx2.AsyncHTTPTransport(verify=self._trust(), retries=0)
-        async with httpx2.AsyncClient(transport=transport, trust_env=False, timeout=self._limits.seconds) as client:
+        async with httpx2.AsyncClient(transport=transport, trust_env=False, timeout=self._limits.seconds * 0.9) as client:
             request = client.build_request(
                 "GET",
                 _at(parts, address),
@@ -92,7 +96,7 @@ class HttpsClient:
         return ssl.create_default_context(cafile=str(self._limits.ca_file) if self._limits.ca_file else None)
 
     async def _body(self, answer: httpx2.Response, url: str) -> Fetched:
-        if answer.is_redirect:
+        if answer.has_redirect_location:
             raise FetchError(f"{url}: redirects are not followed; write {answer.headers.get('location', 'the target')} if you trust it")
         if answer.status_code != 200:
             raise FetchError(f"{url}: status {answer.status_code}")
@@ -139,7 +143,8 @@ def is_public(text: str) -> bool:
         inner = address.ipv4_mapped or address.sixtofour or _nat64(address)
         if inner is not None:
             address = inner
-    return address.is_global and not address.is_multicast
+    special = any(address in network for network in (_SPECIAL_V4 if address.version == 4 else _SPECIAL))
+    return address.is_global and not address.is_multicast and not special
 
 
 def _nat64(address: ipaddress.IPv6Address) -> ipaddress.IPv4Address | None:
@@ -164,8 +169,16 @@ def _cause(fault: BaseException) -> str:
 
 def problem_of_origins(origins: Iterable[str]) -> str:
     """Return what is wrong with a list of insecure origins, or ""."""
-    for origin in origins:
-        parts = urlsplit(origin)
-        if parts.scheme not in ("http", "https") or not parts.hostname or parts.path.strip("/") or parts.query:
-            return f"{origin} is no origin; write scheme://host:port, as in http://127.0.0.1:8124"
-    return ""
+    wrong = [origin for origin in origins if not _is_origin(origin)]
+    told = "; ".join(f"{origin} is no origin" for origin in wrong)
+    return f"{told}; write scheme://host:port, as in http://127.0.0.1:8124" if wrong else ""
+
+
+def _is_origin(text: str) -> bool:
+    try:
+        parts = urlsplit(text)
+        return (
+            parts.scheme in ("http", "https") and bool(parts.hostname) and not parts.path.strip("/") and parts.port != 0 and not parts.query
+        )
+    except ValueError:  # A port that is no number.
+        return False

@@ -1,5 +1,7 @@
 """Issuers' key sets over HTTPS: by discovery, or straight from a URL."""
 
+import asyncio
+
 from authz.authn.discovery import DiscoveryError, default_url, jwks_uri
 from authz.fetch.client import FetchLimits, HttpsClient
 from authz.model.issuer import Issuer
@@ -11,14 +13,18 @@ class HttpsKeys:
 
     def __init__(self, limits: FetchLimits) -> None:
         self._client = HttpsClient(limits)
+        self._seconds = limits.seconds
 
     async def fetch(self, issuer: Issuer) -> FetchedKeys:
         """Return the issuer's JWKS. Raises FetchError."""
         try:
-            url = issuer.keys.jwks_url or await self._discovered(issuer)
-            fetched = await self._client.get(url)
+            async with asyncio.timeout(self._seconds):
+                url = issuer.keys.jwks_url or await self._discovered(issuer)
+                fetched = await self._client.get(url)
         except FetchError:
             raise
+        except TimeoutError as fault:
+            raise FetchError(f"{issuer.issuer}: its keys were not there within {self._seconds:g} s") from fault
         except Exception as fault:
             raise FetchError(f"{issuer.issuer}: {type(fault).__name__}") from fault
         return FetchedKeys(fetched.body, fetched.max_age)

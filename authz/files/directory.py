@@ -57,6 +57,10 @@ class Reader:
         """Return what tells whether anything changed. Raises UnreadableError."""
         return {path: _signature(path) for path in _listed(self._paths)}
 
+    def seen(self) -> dict[Path, Signature]:
+        """Return the signatures of the files as they were last read."""
+        return {path: file.signature for path, file in self._files.items()}
+
     def read(self) -> Contents:
         """Return what is there now. Raises UnreadableError where a named file or directory is not there at all."""
         files = {path: self._read(path) for path in _listed(self._paths)}
@@ -111,7 +115,7 @@ def _listed(paths: tuple[Path, ...]) -> list[Path]:
     for path in paths:
         try:
             if path.is_dir():
-                found.update(dict.fromkeys(_below(path)))
+                found.update(dict.fromkeys(_below(path, set())))
             elif path.exists():
                 found[path] = None
             else:
@@ -121,13 +125,18 @@ def _listed(paths: tuple[Path, ...]) -> list[Path]:
     return list(found)
 
 
-def _below(directory: Path) -> list[Path]:
+def _below(directory: Path, seen: set[Path]) -> list[Path]:
+    """Return the policy files of a directory that was not `seen` yet: a link may lead to one above."""
+    real = directory.resolve()
+    if real in seen:
+        return []
+    seen.add(real)
     found: list[Path] = []
     for entry in sorted(directory.iterdir()):
         if entry.name.startswith("."):
             continue
         if entry.is_dir():
-            found += _below(entry)
+            found += _below(entry, seen)
         elif entry.suffix in SUFFIXES:
             found.append(entry)
     return found

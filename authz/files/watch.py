@@ -13,11 +13,13 @@ from authz.files.directory import Contents, Reader, Signature, UnreadableError
 QUIET: Final = 0.05
 # How often to look although no notice came: network file systems send none.
 LOOK: Final = 10.0
+# How soon to look again for a directory that is not there.
+AGAIN: Final = 0.25
 
 
 async def changes(directory: Path, reader: Reader) -> AsyncIterator[Contents | UnreadableError]:
-    """Yield what the directory holds after each change, or why it cannot be read now."""
-    known = _signatures(reader)
+    """Yield what the directory holds after each change since it was last read, or why it cannot be read now."""
+    known: dict[Path, Signature] | UnreadableError = reader.seen()
     async for _ in _notices(directory):
         seen = await _settled(reader)
         if _same(seen, known):
@@ -30,15 +32,35 @@ async def changes(directory: Path, reader: Reader) -> AsyncIterator[Contents | U
 
 
 async def _notices(directory: Path) -> AsyncIterator[None]:
-    """Yield whenever something may have changed: on the system's notice, and every LOOK seconds."""
+    """Yield at once, then whenever something may have changed: on the system's notice, and every LOOK seconds."""
     while True:
+        watched = _identity(directory)
+        yield
+        if watched is None:
+            await asyncio.sleep(AGAIN)
+            continue
         try:
-            async for _ in awatch(directory, debounce=int(QUIET * 1000), step=10, yield_on_timeout=True, rust_timeout=int(LOOK * 1000)):
+            async for _ in awatch(
+                directory,
+                watch_filter=None,
+                debounce=int(QUIET * 1000),
+                step=10,
+                yield_on_timeout=True,
+                rust_timeout=int(LOOK * 1000),
+            ):
+                if _identity(directory) != watched:
+                    break  # The system's watch is on what was here before.
                 yield
         except (OSError, RuntimeError):
-            # The directory itself is gone, or the system gives no more watches: look without notice until it does.
-            await asyncio.sleep(1)
-            yield
+            await asyncio.sleep(AGAIN)
+
+
+def _identity(directory: Path) -> tuple[int, int] | None:
+    try:
+        stat = directory.stat()
+    except OSError:
+        return None
+    return stat.st_dev, stat.st_ino
 
 
 async def _settled(reader: Reader) -> dict[Path, Signature] | UnreadableError:

@@ -21,6 +21,7 @@ AddressOf = Callable[[Request], int]
 UNKNOWN: Final = -1
 _V4: Final = 1 << 128
 _MAPPED: Final = 0xFFFF
+_MAPPED_NETWORK: Final = ipaddress.IPv6Network("::ffff:0:0/96")
 _PREFIX_LENGTH: Final = re.compile(r"/(0|[1-9]\d{0,2})")
 
 
@@ -92,12 +93,12 @@ def cidr_problem(cidr: str) -> str:
         return f"{cidr} is no CIDR: the prefix length is a plain number, as in 192.0.2.0/24"
     if parse(text) == UNKNOWN:
         return f"{text} is no IPv4 or IPv6 address"
-    if text.lower().startswith("::ffff:"):
-        return f"{cidr} is an IPv4 address in IPv6 form; write it as IPv4"
     try:
-        ipaddress.ip_network(cidr)
+        network = ipaddress.ip_network(cidr)
     except ValueError:
         return _host_bits_problem(cidr)
+    if isinstance(network, ipaddress.IPv6Network) and network.subnet_of(_MAPPED_NETWORK):
+        return f"{cidr} is an IPv4 address in IPv6 form; write it as IPv4"
     return ""
 
 
@@ -106,7 +107,8 @@ def _host_bits_problem(cidr: str) -> str:
         network = ipaddress.ip_network(cidr, strict=False)
     except ValueError as fault:
         return f"{cidr} is no CIDR: {fault}"
-    return f"{cidr} has bits set after its prefix; did you mean {network}?"
+    hint = "" if cidr_problem(str(network)) else f"; did you mean {network}?"
+    return f"{cidr} has bits set after its prefix{hint}"
 
 
 def range_problem(each: AddressRange) -> str:
@@ -143,6 +145,8 @@ def _single(header: str) -> AddressOf:
 
 def _forwarded(setting: ClientAddress) -> AddressOf:
     back = setting.hops + 1 if setting.appended else setting.hops
+    if back < 1:
+        return lambda request: UNKNOWN  # Nobody whom we trust has written anything.
 
     def read(request: Request) -> int:
         entries = request.headers.get("x-forwarded-for", "").split(",")

@@ -1,6 +1,7 @@
 """Items of `allow` and `deny`, compiled: members that must all hold, in the order credential, clientIP, headers."""
 
 from collections.abc import Callable
+from typing import Final
 
 from authz.model.policy import AddressCondition, ClaimCondition, HeaderCondition, Item, JwtCondition
 from authz.model.principal import Failure, Principal, Rank
@@ -12,6 +13,8 @@ from authz.policy.view import Reader, View
 Member = Callable[[View], Failure | None]
 Path = tuple[str | int, ...]
 Permit = Callable[[Principal, View], Failure | None]
+
+_NO_TOKEN: Final = JwtCondition(())
 
 
 class CompiledItem:
@@ -35,7 +38,7 @@ class CompiledItem:
         members += [_header_member(each, rank, (*path, "headers", at)) for at, each in enumerate(item.headers)]
         self.name = item.name
         self.reader = reader
-        self.permit = _permit(item.jwt, (*path, "jwt")) if item.jwt is not None else _anyone
+        self.permit = _permit(item.jwt or _NO_TOKEN, (*path, "jwt"))
         self.members = tuple(members)
         self.path = path
         self.scopes = item.jwt.scopes if item.jwt is not None else ()
@@ -68,10 +71,6 @@ def fires(item: CompiledItem, view: View) -> Failure | None:
             return None
         unclear = unclear or failure
     return unclear or Failure(Reason.RULE_DENY, Rank.NOT_PERMITTED, "no `deny` item that fires", item.name)
-
-
-def _anyone(principal: Principal, view: View) -> Failure | None:
-    return None
 
 
 def _permit(jwt: JwtCondition, path: Path) -> Permit:

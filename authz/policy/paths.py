@@ -59,7 +59,10 @@ def ambiguity(path: str) -> str:
             return what
     if not _is_text(path):
         return "bytes that are not UTF-8, or control characters"
-    return "a dot segment" if _DOT_SEGMENT.search(_recoded(path)) else ""
+    decoded = _recoded(path)
+    if _FOLDED_ESCAPE.search(decoded):
+        return "an escape within an escape"
+    return "a dot segment" if _DOT_SEGMENT.search(decoded) else ""
 
 
 def _octets(path: str) -> bytes:
@@ -151,7 +154,9 @@ def _literal_problem(value: str) -> str:
 
 
 def _template_problem(value: str) -> str:
-    segments = value.removeprefix("/").removesuffix("/").split("/")
+    if "//" in value:
+        return _literal_problem("//")
+    segments = value.strip("/").split("/")
     names = [segment[1:-1] for segment in segments if _PARAMETER.fullmatch(segment)]
     if len(set(names)) != len(names):
         return "each {name} may stand once"

@@ -56,14 +56,21 @@ def _target(policy: Policy) -> Iterator[Problem]:
         if not hosts.is_pattern(host):
             yield Problem("AZ301", f"{host} is no host: write it in lower case without port, or *. before it", ("spec", "hosts", at))
     for at, prefix in enumerate(policy.path_prefixes):
-        why = "a path begins with /" if not prefix.startswith("/") else prefix != "/" and paths.ambiguity(prefix)
-        if why:
+        if why := _prefix_problem(prefix):
             yield Problem("AZ302", f"{prefix} is no path prefix: {why}", ("spec", "pathPrefixes", at))
     for name, given in (("rules", policy.rules), ("pathPrefixes", policy.path_prefixes), ("deny", policy.deny)):
         if given and not policy.hosts:
             yield Problem("AZ303", f"the policy has {name} but no hosts, so it would never decide; add spec.hosts", ("spec", name))
     if policy.hosts and not policy.rules:
         yield Problem("AZ304", "the policy has hosts but no rules, so it would deny everything; add spec.rules", ("spec", "hosts"))
+
+
+def _prefix_problem(prefix: str) -> str:
+    if not prefix.startswith("/"):
+        return "a path begins with /"
+    if "?" in prefix:
+        return "a path has no query"
+    return paths.ambiguity(prefix) if prefix != "/" else ""
 
 
 def _issuers(policy: Policy) -> Iterator[Problem]:

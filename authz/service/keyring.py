@@ -135,10 +135,10 @@ class KeyRing:
         """Return once a fetch has been tried for every issuer known now."""
         await asyncio.gather(*(asyncio.shield(self._start(known)) for known in self.all() if not known.tried))
 
-    async def fetched(self, known: IssuerKeys) -> None:
-        """Return after one fetch that a check asked for: the one under way, or a new one. A cancelled wait leaves it alone."""
+    def ask(self, known: IssuerKeys) -> "asyncio.Task[None]":
+        """Return the fetch that a check may wait for: the one under way, or one that begins now. Do not cancel it."""
         known.asked = True
-        await asyncio.shield(self._start(known))
+        return self._start(known)
 
     def _start(self, known: IssuerKeys) -> "asyncio.Task[None]":
         if known.flight is None:

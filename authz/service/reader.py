@@ -61,7 +61,7 @@ class TokenReader:
         if isinstance(read, Failure):
             view.note(Step(3, "form", "", False, read.got, read.want))
             return read
-        failure = self._issuer_failure(read, view)
+        failure, failures = self._issuer_failure(read, view), list[Failure]()
         for issuer, state in self._issuers:
             if issuer.issuer != read.claims.get("iss") or not set(presented.places) & set(issuer.places):
                 continue
@@ -69,8 +69,9 @@ class TokenReader:
             if isinstance(found, Principal):
                 self._memory.put(digest, found, state, size)
                 return found
-            failure = found
-        return failure
+            failures.append(found)
+        # An issuer that is defined twice: our own fault first, then what got furthest, then as written.
+        return max(failures, key=lambda each: (each.ours, each.rank)) if failures else failure
 
     def _issuer_failure(self, read: Jws, view: View) -> Failure:
         got = str(read.claims.get("iss", "none"))[:200]

@@ -30,13 +30,15 @@ class State:
 
     Attributes:
         accepted: whether this version is the one in use.
-        in_force: whether some version takes part in decisions: this one, or the last that was accepted.
+        in_use: whether some version is used, to decide or for its definitions: this one, or the last that was accepted.
+        in_force: whether some version takes part in decisions.
         is_shadow: whether the version in use only says what it would decide.
         problems: every mistake and warning.
     """
 
     name: PolicyName
     accepted: bool
+    in_use: bool
     in_force: bool
     is_shadow: bool
     problems: tuple[Problem, ...]
@@ -95,7 +97,7 @@ class Updater:
             if choice.policy is not None and choice.issuers is not None:
                 built[name] = self._build(choice.policy, choice.issuers, owned)
                 compiled.append(built[name].compiled)
-            elif (target := choice.policy or each.target) is not None and target.hosts:
+            elif (target := choice.policy or self._sound(each) or each.target) is not None and target.hosts:
                 compiled.append(broken_policy(target))
         self._built = built
         self._ring.retain(_key_states(built.values()))
@@ -122,7 +124,7 @@ class Updater:
             if not found:
                 return _Choice(policy, issuers, tuple(missing))
             missing += [problem for problem in found if problem not in missing]
-        return _Choice(earlier or newest, None, tuple(missing))
+        return _Choice(earlier, None, tuple(missing))
 
     def _judge(self, each: Declared) -> tuple[Declared, tuple[Problem, ...]]:
         """Return every problem of an object itself. An object that was judged before, the very same, is not judged again."""
@@ -151,10 +153,11 @@ class Updater:
     def _state(self, each: Declared, choice: _Choice, snapshot: Snapshot) -> State:
         found = [*self._judged[each.name][1], *(each.located(problem) for problem in choice.missing)]
         found += [each.located(problem) for problem in _conflicts(each.name, snapshot)]
-        known = choice.policy or each.policy or each.target
+        known = choice.policy or self._sound(each) or each.target
         return State(
             name=each.name,
             accepted=choice.issuers is not None and choice.policy == each.policy and not choice.missing,
+            in_use=choice.issuers is not None,
             in_force=choice.issuers is not None and choice.policy is not None and not choice.policy.only_defines,
             is_shadow=known is not None and known.mode is Mode.SHADOW,
             problems=tuple(found),
@@ -209,8 +212,8 @@ def _errors(found: Iterable[Problem]) -> list[Problem]:
 
 
 def _owned(policies: Iterable[Policy]) -> frozenset[str]:
-    enforced = [policy for policy in policies if policy.mode is Mode.ENFORCE]
-    return all_variants(header.name for policy in enforced for rule in policy.rules for header in rule.forward)
+    rules = [rule for policy in policies if policy.mode is Mode.ENFORCE for rule in policy.rules]
+    return all_variants(header.name for rule in rules if rule.mode is Mode.ENFORCE for header in rule.forward)
 
 
 def _key_states(built: Iterable[_Built]) -> Iterable[IssuerKeys]:

@@ -52,7 +52,7 @@ class Auditor:
         """Count an update, and write what is wrong."""
         self._metrics.reloaded(states, now, ok=ok)
         in_force = sum(state.in_force for state in states)
-        stale = [str(state.name) for state in states if state.in_force and not state.accepted]
+        stale = [str(state.name) for state in states if state.in_use and not state.accepted]
         self._lines.event("info" if ok else "error", "policies.loaded", policies=len(states), in_force=in_force, stale=stale[:32])
         for problem in problems:
             self._lines.event(

@@ -170,8 +170,10 @@ def _of_keys(name: str, known: IssuerKeys) -> tuple[float, Callable[[float, floa
 
 
 def _word(state: State) -> str:
-    if not state.in_force:
-        return "definitions" if state.accepted else "invalid"
+    if not state.in_use:
+        return "invalid"
     if not state.accepted:
         return "stale"
+    if not state.in_force:
+        return "definitions"
     return "shadow" if state.is_shadow else "enforced"

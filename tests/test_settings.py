@@ -1,0 +1,167 @@
+"""Settings: what is accepted, and every mistake at once."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from authz import settings
+from authz.envoy.tls import TlsFiles
+from authz.model.operator import ClientAddress, Operator
+from authz.settings import Address, Mistakes, Settings, SettingsError
+
+
+@pytest.mark.parametrize(
+    ("text", "host", "port"),
+    [
+        ("127.0.0.1:9001", "127.0.0.1", 9001),
+        ("[::1]:0", "::1", 0),
+        ("[::]:65535", "::", 65535),
+        ("localhost:1", "localhost", 1),
+        ("0.0.0.0:9001", "0.0.0.0", 9001),
+    ],
+)
+def test_addresses_are_read_and_written(text: str, host: str, port: int) -> None:
+    found = settings.address(text)
+    assert found == Address(host, port)
+    assert str(found) == text
+
+
+@pytest.mark.parametrize("text", ["", ":9001", "127.0.0.1", "127.0.0.1:", "127.0.0.1:port", "127.0.0.1:65536", "127.0.0.1:-1", "9001"])
+def test_what_is_no_address_is_told_with_the_remedy(text: str) -> None:
+    with pytest.raises(ValueError, match="is no HOST:PORT, as in"):
+        settings.address(text)
+
+
+def said(how: str | None = None, trusted: tuple[str, ...] = (), hops: int | None = None, appended: bool = True) -> ClientAddress | None:
+    return settings.client_address(how, trusted, hops, appended=appended)
+
+
+def test_how_the_clients_address_is_found() -> None:
+    assert said() is None
+    assert said("peer") == ClientAddress()
+    assert said("x-forwarded-for", ("10.0.0.0/8",), 1) == ClientAddress("x-forwarded-for", 1, appended=True, trusted=("10.0.0.0/8",))
+    assert said("x-forwarded-for", ("10.0.0.0/8",), 2, appended=False) == ClientAddress("x-forwarded-for", 2, False, ("10.0.0.0/8",))
+    assert said("header:X-Real-IP", ("10.0.0.1",)) == ClientAddress("x-real-ip", trusted=("10.0.0.1",))
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"how": "peer", "trusted": ("10.0.0.0/8",)}, "peer takes no --trusted-proxy"),
+        ({"how": "peer", "hops": 0}, "peer takes no --trusted-proxy"),
+        ({"how": "x-forwarded-for", "trusted": ("10.0.0.0/8",)}, "needs --trusted-hops N"),
+        ({"how": "x-forwarded-for", "trusted": ("10.0.0.0/8",), "hops": 17}, "0 to 16"),
+        ({"how": "x-forwarded-for", "trusted": ("10.0.0.0/8",), "hops": -1}, "0 to 16"),
+        ({"how": "x-forwarded-for", "hops": 1}, "needs --trusted-proxy CIDR"),
+        ({"how": "x-forwarded-for", "trusted": ("10.0.0.0/8",), "hops": 0, "appended": False}, "nothing to trust; use peer"),
+        ({"how": "header:x-real-ip"}, "anybody can send a header"),
+        ({"how": "header:"}, "is none of peer, x-forwarded-for, header:NAME"),
+        ({"how": "header:a b", "trusted": ("10.0.0.1",)}, "is none of"),
+        ({"how": "header:x-forwarded-for", "trusted": ("10.0.0.1",)}, "is none of"),
+        ({"how": "guess"}, "is none of"),
+        ({"how": "peer", "trusted": ("10.0.0.1/8",)}, "did you mean 10.0.0.0/8"),
+        ({"how": "x-forwarded-for", "trusted": ("all",), "hops": 1}, "is no IPv4 or IPv6 address"),
+    ],
+)
+def test_what_cannot_find_the_clients_address_is_told(given: dict[str, Any], words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        said(**given)
+
+
+@pytest.mark.parametrize("given", [{"trusted": ("10.0.0.0/8",)}, {"hops": 1}])
+def test_flags_that_go_with_another_are_a_mistake_without_it(given: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="--client-address"):
+        said(**given)
+
+
+def test_what_the_operator_says() -> None:
+    found = settings.operator(None, ["all", "api.example.com", "*.shop.example.com"], ["X-User"])
+    assert found == Operator(None, frozenset({"api.example.com", "*.shop.example.com"}), True, frozenset({"x-user"}))
+    assert settings.operator(ClientAddress(), [], []) == Operator(ClientAddress())
+
+
+@pytest.mark.parametrize("host", ["API.example.com", "api.example.com:443", "https://api.example.com", "*", "", "a b"])
+def test_unprotected_hosts_are_hosts(host: str) -> None:
+    with pytest.raises(ValueError, match="is no host; write"):
+        settings.operator(None, [host], [])
+
+
+@pytest.mark.parametrize("name", ["", "a b", "x:y", "é", "x" * 65])
+def test_identity_headers_are_header_names(name: str) -> None:
+    with pytest.raises(ValueError, match="is no header name"):
+        settings.operator(None, [], [name])
+
+
+def test_how_keys_are_fetched(tmp_path: Path) -> None:
+    file = tmp_path / "ca.pem"
+    file.write_text("")
+    found = settings.fetch_limits(file, ["http://127.0.0.1:8124", "https://IDP.internal/"])
+    assert found.insecure_origins == {"http://127.0.0.1:8124", "https://idp.internal:443"}
+    assert found.ca_file == file
+    with pytest.raises(ValueError, match="no such file"):
+        settings.fetch_limits(tmp_path / "none.pem", [])
+    with pytest.raises(ValueError, match="is no origin; write"):
+        settings.fetch_limits(None, ["127.0.0.1"])
+
+
+def test_tls_files_go_together(tmp_path: Path) -> None:
+    certificate, key, ca = (tmp_path / name for name in ("c", "k", "a"))
+    for file in (certificate, key, ca):
+        file.write_text("")
+    assert settings.tls_files(None, None, None) is None
+    assert settings.tls_files(certificate, key, None) == TlsFiles(certificate, key)
+    assert settings.tls_files(certificate, key, ca) == TlsFiles(certificate, key, ca)
+    for one, other in ((certificate, None), (None, key)):
+        with pytest.raises(ValueError, match="go together"):
+            settings.tls_files(one, other, None)
+    with pytest.raises(ValueError, match="needs --tls-cert"):
+        settings.tls_files(None, None, ca)
+    for path in (certificate, key, ca):
+        path.unlink()
+        with pytest.raises(ValueError, match=f"{path.name}: no such file"):
+            settings.tls_files(certificate, key, ca)
+        path.write_text("")
+
+
+def test_every_mistake_is_collected() -> None:
+    mistakes = Mistakes()
+    assert mistakes.take("--a", lambda: settings.address("x"), Address("fallback", 0)) == Address("fallback", 0)
+    assert mistakes.take("--b", lambda: settings.address("127.0.0.1:1"), None) == Address("127.0.0.1", 1)
+    mistakes.take("--c", lambda: settings.address("y"), None)
+    assert [mistake[:4] for mistake in mistakes.found] == ["--a:", "--c:"]
+    fault = SettingsError(mistakes.found)
+    assert fault.mistakes == tuple(mistakes.found)
+    assert str(fault).count("\n") == 1
+
+
+def test_faults_that_are_no_mistakes_are_not_hidden() -> None:
+    def broken() -> str:
+        raise RuntimeError("ours")
+
+    with pytest.raises(RuntimeError):
+        Mistakes().take("--a", broken, "")
+
+
+@pytest.mark.parametrize(
+    ("operator", "expected"),
+    [
+        (Operator(), {"client_address": "not said: policies with clientIP are refused", "unprotected": "none"}),
+        (Operator(ClientAddress()), {"client_address": "peer", "unprotected": "none"}),
+        (
+            Operator(ClientAddress("x-forwarded-for", 1), frozenset({"b.example", "a.example"})),
+            {"client_address": "x-forwarded-for", "unprotected": "a.example, b.example"},
+        ),
+        (
+            Operator(unprotected_all=True),
+            {
+                "client_address": "not said: policies with clientIP are refused",
+                "unprotected": "every host (requests that no policy covers pass)",
+            },
+        ),
+    ],
+)
+def test_what_is_said_at_the_start(tmp_path: Path, operator: Operator, expected: dict[str, str]) -> None:
+    nowhere = Address("127.0.0.1", 0)
+    described = dict(settings.described(Settings(tmp_path, nowhere, nowhere, operator)))
+    assert expected.items() <= described.items()
