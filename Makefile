@@ -10,7 +10,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: help demo test check fix format lint types imports generated docs protos crds bench lock clean
+.PHONY: help demo test control-plane test-cluster check fix format lint types imports generated docs protos crds bench lock clean
 
 help:  ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | awk -F'\t' '{printf "  make %-12s%s\n", $$1, $$2}'
@@ -28,6 +28,12 @@ demo: $(STAMP)  ## Watch a real Envoy allow and refuse, by policies that you can
 
 test: $(STAMP)  ## Run every test that this machine can run, in a few minutes
 	@$(BIN)/python -m pytest $(ARGS)
+
+control-plane:  ## Build the real control plane that `make test-cluster` needs (Go 1.26; minutes, 8 GB of caches)
+	@tests/cluster/parts/build.sh
+
+test-cluster: $(STAMP)  ## Run the tests against a real API server (see `make control-plane`)
+	@$(BIN)/python -m pytest -m cluster tests/cluster $(ARGS)
 
 check: format lint types imports generated test  ## Everything that CI checks; ends with `make test`
 

@@ -1,0 +1,37 @@
+"""One control plane for the session; a namespace for each test."""
+
+import itertools
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.cluster.control_plane import ControlPlane, assets
+from tests.conftest import unavailable
+
+ROOT = Path(__file__).parents[2]
+_numbers = itertools.count(1)
+
+
+@pytest.fixture(scope="session")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
+    """A real API server that knows AuthPolicy."""
+    tools = assets()
+    if tools is None:
+        unavailable("a control plane (kube-apiserver, etcd, kubectl)", "build it once with `make control-plane` (minutes, 8 GB of caches)")
+        raise AssertionError
+    with ControlPlane(tools, tmp_path_factory.mktemp("control-plane")) as plane:
+        applied = plane.kubectl("apply", "--server-side", "-f", str(ROOT / "crds" / "authpolicies.yaml"))
+        assert applied.returncode == 0, applied.stderr
+        established = plane.kubectl("wait", "--for=condition=Established", "crd/authpolicies.ingress-authz.dev", "--timeout=30s")
+        assert established.returncode == 0, established.stderr
+        yield plane
+
+
+@pytest.fixture
+def namespace(cluster: ControlPlane) -> str:
+    """A namespace of the test's own; the control plane has nobody who could delete it, so none is."""
+    name = f"test-{next(_numbers)}"
+    answer = cluster.ask("POST", "/api/v1/namespaces", {"metadata": {"name": name}})
+    assert answer.status == 201, answer.message
+    return name
