@@ -30,6 +30,9 @@ class Authority:
         usage = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH])
         built = _builder(name, self.certificate.subject, key.public_key(), days)
         built = built.add_extension(names, critical=False).add_extension(usage, critical=False)
+        # Python 3.13 asks for it (VERIFY_X509_STRICT).
+        authority = x509.AuthorityKeyIdentifier.from_issuer_public_key(self.key.public_key())
+        built = built.add_extension(authority, critical=False)
         certificate = built.sign(self.key, hashes.SHA256())
         pem = Pem(folder / f"{name}.crt", folder / f"{name}.key")
         pem.certificate.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
@@ -43,6 +46,7 @@ def an_authority(folder: Path, name: str = "test-ca") -> Authority:
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
     built = _builder(name, subject, key.public_key(), 1)
     built = built.add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+    built = built.add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
     usage = x509.KeyUsage(
         digital_signature=True,
         content_commitment=False,
