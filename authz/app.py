@@ -6,6 +6,7 @@ import json
 import sys
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import TextIO
 
@@ -13,13 +14,15 @@ from authz.admin.server import HttpServer, admin_app
 from authz.envoy.endpoint import Endpoint
 from authz.envoy.server import CheckServer
 from authz.fetch.keys import HttpsKeys
-from authz.files.directory import Contents, Reader, UnreadableError
-from authz.files.watch import changes
-from authz.model.declared import Declared
+from authz.files.source import DirectorySource
+from authz.kube.api import ConnectError, connect
+from authz.kube.source import KubeSource
+from authz.model.declared import Contents, Declared
 from authz.model.problem import Problem, Severity
 from authz.policy.hosts import repaired
 from authz.service.check import Checker
 from authz.service.keyring import KeyRing
+from authz.service.ports import Clock, Source, SourceError
 from authz.service.tokens import TokenMemory
 from authz.service.update import Updater, own_problems
 from authz.settings import Address, Settings, described
@@ -65,7 +68,6 @@ class Service:
         self._ring = ring
         self._clock = clock
         self._settings = settings
-        self._reader = Reader([settings.policies])
         self._updater = Updater(said, ring, memory)
         self._checker = Checker(self._updater.store, ring, clock, self.audit)
         self._server = CheckServer(Endpoint(self._checker, self.audit), settings.limits, settings.tls)
@@ -75,10 +77,14 @@ class Service:
     async def run(self, stopped: asyncio.Event, on_ready: Callable[[Running], None] = lambda running: None) -> None:
         """Serve until `stopped` is set, then drain. Raises StartError."""
         background: list[asyncio.Task[None]] = []
+        closing = AsyncExitStack()
         try:
-            self._load_first()
+            source = await _source(self._settings, self._clock)
+            closing.push_async_callback(source.close)
+            background += [asyncio.create_task(self._kept_up(part)) for part in (source.run, self._lines.run)]
+            await self._load_first(source)
             running = await self._start()
-            background += [asyncio.create_task(self._kept_up(part)) for part in (self._ring.run, self._follow, self._lines.run)]
+            background += [asyncio.create_task(self._kept_up(part)) for part in (self._ring.run, lambda: self._follow(source))]
             await self._ring.first_tries()
             await self._server.ready()
             self._not_ready = ""
@@ -87,6 +93,7 @@ class Service:
             await stopped.wait()
         finally:
             await self._stop(background)
+            await closing.aclose()
 
     async def _kept_up(self, part: Callable[[], Awaitable[None]]) -> None:
         """Run a part for ever: a fault in it is told, and must not end the checks."""
@@ -97,11 +104,12 @@ class Service:
                 self.audit.failed(fault)
             await self._clock.sleep(1)
 
-    def _load_first(self) -> None:
+    async def _load_first(self, source: Source) -> None:
         try:
-            contents = self._reader.read()
-        except UnreadableError as fault:
+            contents = await source.first()
+        except SourceError as fault:
             raise StartError(f"{fault}; --policies names the directory of AuthPolicies") from fault
+        # The API server has held its objects against the schema; a file may say anything.
         unknown = [problem for stray in contents.faults for problem in stray.problems]
         unknown += [problem for each in contents.declared if _hides_its_target(each) for problem in self._problems(each)]
         if unknown:
@@ -128,9 +136,9 @@ class Service:
         ok = not any(problem.severity is Severity.ERROR for problem in problems)
         self.audit.reloaded(report.states, problems, self._clock.time(), ok=ok)
 
-    async def _follow(self) -> None:
-        async for contents in changes(self._settings.policies, self._reader):
-            if isinstance(contents, UnreadableError):
+    async def _follow(self, source: Source) -> None:
+        async for contents in source.changes():
+            if isinstance(contents, SourceError):
                 self.audit.event("error", "policies.unreadable", why=str(contents), keeps="what was loaded last")
             else:
                 self._apply(contents)
@@ -165,6 +173,15 @@ class Service:
             task.cancel()
         await asyncio.gather(*background, return_exceptions=True)
         self._lines.flush()
+
+
+async def _source(settings: Settings, clock: Clock) -> Source:
+    if settings.policies is not None:
+        return DirectorySource(settings.policies)
+    try:
+        return KubeSource(await connect(settings.kubeconfig), clock)
+    except ConnectError as fault:
+        raise StartError(str(fault)) from fault
 
 
 def _hides_its_target(each: Declared) -> bool:

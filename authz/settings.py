@@ -9,11 +9,12 @@ from typing import Final, TypeVar
 from authz.envoy.server import ServerLimits
 from authz.envoy.tls import TlsFiles
 from authz.fetch.client import FetchLimits, origin_of, problem_of_origins
-from authz.model.operator import ClientAddress, Operator
+from authz.model.operator import ClientAddress, HostGrant, Operator
 from authz.policy import addresses, hosts
 from authz.service.keyring import KeyTimes
 
 _HEADER_NAME: Final = re.compile(r"[a-z0-9!#$%&'*+.^_`|~-]{1,64}")
+_NAMESPACE: Final = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 T = TypeVar("T")
 
 
@@ -42,13 +43,15 @@ class Settings:
     """Everything that `authz serve` is told.
 
     Attributes:
+        policies: the directory of AuthPolicies; None: those of an API server.
+        kubeconfig: how the API server is reached; None: as a pod of its cluster.
         drain_seconds: how long checks are still answered after a stop was asked for, so that proxies learn of it.
         grace_seconds: how long checks under way may then still take.
         allow_sample: which share of the allows is logged, from 0 to 1.
         ready_file: where the real addresses are written once everything is up.
     """
 
-    policies: Path
+    policies: Path | None
     listen: Address
     admin_listen: Address
     operator: Operator
@@ -60,6 +63,7 @@ class Settings:
     grace_seconds: float = 20.0
     allow_sample: float = 0.01
     ready_file: Path | None = None
+    kubeconfig: Path | None = None
 
 
 class Mistakes:
@@ -120,6 +124,33 @@ def _forwarded_for(trusted: tuple[str, ...], hops: int | None, *, appended: bool
     if hops == 0 and not appended:
         raise ValueError("with no proxy before Envoy and no entry of Envoy's own there is nothing to trust; use peer")
     return ClientAddress("x-forwarded-for", hops, appended, trusted)
+
+
+def host_grants(written: Sequence[str], own: str) -> tuple[HostGrant, ...]:
+    """Return which namespaces may decide for which hosts: `NAMESPACE` or `NAMESPACE=HOST,…`; without any, `own` for all.
+
+    Raises ValueError.
+    """
+    grants, wrong = [], []
+    for each in written:
+        namespace, equals, listed = each.partition("=")
+        patterns = tuple(listed.split(",")) if equals else ()
+        if not _NAMESPACE.fullmatch(namespace) or not all(map(hosts.is_pattern, patterns)):
+            wrong.append(f"{each} is not NAMESPACE or NAMESPACE=HOST,…")
+        grants.append(HostGrant(namespace, patterns))
+    if wrong:
+        raise ValueError("; ".join(wrong))
+    return tuple(grants) if written or not own else (HostGrant(own),)
+
+
+def source(policies: Path | None, kubeconfig: Path | None, *, kube: bool) -> None:
+    """Raise ValueError unless exactly one source is named."""
+    if (policies is not None) is kube:
+        raise ValueError("give one of --policies DIR and --kube")
+    if kubeconfig is not None and not kube:
+        raise ValueError("--kubeconfig goes with --kube")
+    if kubeconfig is not None and not kubeconfig.is_file():
+        raise ValueError(f"--kubeconfig {kubeconfig}: no such file")
 
 
 def operator(client: ClientAddress | None, unprotected: Sequence[str], identity_headers: Sequence[str]) -> Operator:

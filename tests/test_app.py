@@ -488,7 +488,7 @@ def test_a_part_that_breaks_is_started_again_and_checks_go_on(tmp_path: Path, mo
         raise RuntimeError("the watch broke")
         yield
 
-    monkeypatch.setattr("authz.app.changes", breaks)
+    monkeypatch.setattr("authz.files.source.changes", breaks)
 
     async def story() -> None:
         async with serving(settings(tmp_path)) as scene:

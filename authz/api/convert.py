@@ -27,7 +27,7 @@ from authz.model.policy import (
 )
 
 
-def policy_of(name: PolicyName, generation: int, spec: v1alpha1.AuthPolicySpec) -> Policy:
+def policy_of(name: PolicyName, generation: int, spec: v1alpha1.AuthPolicySpec, created: str = "") -> Policy:
     """Return the policy that a valid spec declares."""
     return Policy(
         name=name,
@@ -42,6 +42,7 @@ def policy_of(name: PolicyName, generation: int, spec: v1alpha1.AuthPolicySpec) 
         deny=tuple(_deny(item) for item in spec.deny or ()),
         rules=tuple(_rule(rule) for rule in spec.rules or ()),
         denied=_denied(spec.denied) if spec.denied else Denied(),
+        created=created,
     )
 
 

@@ -26,6 +26,7 @@ class Metadata(BaseModel):
     name: v1alpha1.ObjectName
     namespace: v1alpha1.ObjectName = "default"
     generation: int = 1
+    created: str = Field("", alias="creationTimestamp")
 
 
 class Manifest(v1alpha1.Object):
@@ -90,12 +91,17 @@ def decode(document: Document, file: str = "") -> Declared | Stray:
     if manifest is not None:
         found += list(_repeated(manifest.spec, ("spec",)))
     name = _name(document.value)
-    policy = policy_of(name, manifest.metadata.generation, manifest.spec) if name and manifest else None
+    policy = policy_of(name, manifest.metadata.generation, manifest.spec, manifest.metadata.created) if name and manifest else None
     target = target_of(name, document.value.get("spec")) if name else None
     # A name that cannot be read still lends its places to the problems.
     declared = Declared(name or PolicyName("", ""), policy, target, file=file, places=document.places)
     placed = tuple(declared.located(_in_file(problem, file)) for problem in found)
     return replace(declared, problems=placed) if name else Stray(placed, is_fault=True)
+
+
+def decode_object(value: Mapping[str, Any]) -> Declared | Stray:
+    """Return the AuthPolicy that an object of the API server is; problems carry their path alone."""
+    return decode(Document(value))
 
 
 def _validated(value: Any) -> tuple[Manifest | None, list[ErrorDetails]]:  # noqa: ANN401 - arbitrary YAML

@@ -112,6 +112,11 @@ CODES: Final[dict[str, ProblemCode]] = {
         "Two objects of one name",
         "Two files, or two documents, declare an AuthPolicy of the same namespace and name; the first counts. Rename or remove one.",
     ),
+    "AZ207": ProblemCode(
+        "Host of somebody else",
+        "In a cluster only namespaces that the operator lists may decide for a host (`--hosts-from`), so that nobody takes over the "
+        "hosts of others. Ask the operator, or move the policy.",
+    ),
     "AZ301": ProblemCode(
         "Not a host",
         "A host is a DNS name or an IPv4 address in lower case, without scheme, port and final dot, or `*.` before a name.",

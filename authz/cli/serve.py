@@ -2,6 +2,7 @@
 
 import asyncio
 import signal
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,8 @@ from authz.cli import exits
 from authz.cli.options import operator_options, raise_mistakes, take_fetch, take_operator
 from authz.envoy.server import ServerLimits
 from authz.envoy.tls import TlsError
+from authz.kube.api import own_namespace
+from authz.model.operator import HostGrant
 from authz.settings import Address, Mistakes, Settings
 
 _FILE = click.Path(path_type=Path, dir_okay=False)
@@ -21,10 +24,17 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
 @click.command()
 @click.option(
     "--policies",
-    required=True,
     type=click.Path(path_type=Path),
     metavar="DIR",
     help="Directory of AuthPolicies; followed while it changes.",
+)
+@click.option("--kube", is_flag=True, help="The AuthPolicies of the API server, followed while they change, instead of a directory.")
+@click.option("--kubeconfig", type=_FILE, metavar="FILE", help="How to reach it; without, as a pod of the cluster.")
+@click.option(
+    "--hosts-from",
+    multiple=True,
+    metavar="NAMESPACE[=HOST,…]",
+    help="With --kube: whose policies may decide for (these) hosts. Repeat for more. The default is the pod's own namespace.",
 )
 @click.option(
     "--listen", default="127.0.0.1:9001", show_default=True, metavar="HOST:PORT", help="Where Envoy asks (gRPC). Port 0 takes any free one."
@@ -59,12 +69,18 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
 @click.option("--ready-file", type=_FILE, metavar="FILE", help="Written with the real addresses once everything is up.")
 @exits.coded
 def serve(**given: Any) -> int:  # noqa: ANN401 - what click gives
-    """Answer Envoy's checks by the AuthPolicies of a directory."""
+    """Answer Envoy's checks by the AuthPolicies of a directory or of an API server."""
     mistakes = Mistakes()
     nowhere = Address("127.0.0.1", 0)
     operator, fetch = take_operator(mistakes, given), take_fetch(mistakes, given)
+    if given["kube"]:
+        none: tuple[HostGrant, ...] = ()
+        grants = mistakes.take("--hosts-from", lambda: settings.host_grants(given["hosts_from"], own_namespace()), none)
+        operator = replace(operator, host_grants=grants)
+    mistakes.take("--policies", lambda: settings.source(given["policies"], given["kubeconfig"], kube=given["kube"]), None)
     chosen = Settings(
         policies=given["policies"],
+        kubeconfig=given["kubeconfig"],
         listen=mistakes.take("--listen", lambda: settings.address(given["listen"]), nowhere),
         admin_listen=mistakes.take("--admin-listen", lambda: settings.address(given["admin_listen"]), nowhere),
         operator=operator,

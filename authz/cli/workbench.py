@@ -7,15 +7,15 @@ from pathlib import Path
 from authz.cli import exits
 from authz.fetch.client import FetchLimits
 from authz.fetch.keys import HttpsKeys
-from authz.files.directory import Contents, Reader, UnreadableError
+from authz.files.directory import Reader
 from authz.model.decision import Decision
-from authz.model.declared import Declared
+from authz.model.declared import Contents, Declared
 from authz.model.operator import Operator
 from authz.model.problem import Problem, Severity
 from authz.model.request import Request
 from authz.service.check import Checker
 from authz.service.keyring import KeyRing
-from authz.service.ports import Clock
+from authz.service.ports import Clock, SourceError
 from authz.service.tokens import TokenMemory
 from authz.service.update import Updater
 
@@ -65,7 +65,7 @@ def load(paths: Sequence[Path], operator: Operator, fetch: FetchLimits, clock: C
     """Return the policies of some files and directories, loaded as `authz serve` loads them."""
     try:
         contents = Reader(paths).read()
-    except UnreadableError as fault:
+    except SourceError as fault:
         exits.fail(str(fault), exits.UNREADABLE)
     heard = Silence()
     ring = KeyRing(HttpsKeys(fetch), clock, heard)

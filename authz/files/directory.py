@@ -6,37 +6,14 @@ from pathlib import Path
 from typing import Final
 
 from authz.api.decode import read
-from authz.model.declared import Declared, Stray
+from authz.model.declared import Contents, Declared, Stray
 from authz.model.problem import Problem
+from authz.service.ports import SourceError
 
 SUFFIXES: Final = frozenset({".yaml", ".yml", ".json"})
 MAX_BYTES: Final = 4 * 1024 * 1024
 
 Signature = tuple[int, int, int]
-
-
-@dataclass(frozen=True, slots=True)
-class Contents:
-    """Everything that was found.
-
-    Attributes:
-        declared: the AuthPolicies; of a file that cannot be read now, those that it held before.
-        strays: what is no AuthPolicy, and files that cannot be read.
-        files: how many files were read.
-    """
-
-    declared: tuple[Declared, ...]
-    strays: tuple[Stray, ...]
-    files: int
-
-    @property
-    def faults(self) -> tuple[Stray, ...]:
-        """The strays of which is not known what they should have held."""
-        return tuple(stray for stray in self.strays if stray.is_fault)
-
-
-class UnreadableError(Exception):
-    """A file or directory that cannot be read; the message names it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +31,7 @@ class Reader:
         self._files: dict[Path, _File] = {}
 
     def signatures(self) -> dict[Path, Signature]:
-        """Return what tells whether anything changed. Raises UnreadableError."""
+        """Return what tells whether anything changed. Raises SourceError."""
         return {path: _signature(path) for path in _listed(self._paths)}
 
     def seen(self) -> dict[Path, Signature]:
@@ -62,7 +39,7 @@ class Reader:
         return {path: file.signature for path, file in self._files.items()}
 
     def read(self) -> Contents:
-        """Return what is there now. Raises UnreadableError where a named file or directory is not there at all."""
+        """Return what is there now. Raises SourceError where a named file or directory is not there at all."""
         files = {path: self._read(path) for path in _listed(self._paths)}
         self._files = files
         declared: dict[object, Declared] = {}
@@ -119,9 +96,9 @@ def _listed(paths: tuple[Path, ...]) -> list[Path]:
             elif path.exists():
                 found[path] = None
             else:
-                raise UnreadableError(f"{path}: no such file or directory")
+                raise SourceError(f"{path}: no such file or directory")
         except OSError as fault:
-            raise UnreadableError(f"{path}: {fault.strerror}") from fault
+            raise SourceError(f"{path}: {fault.strerror}") from fault
     return list(found)
 
 

@@ -7,7 +7,9 @@ from typing import Final
 
 from watchfiles import awatch
 
-from authz.files.directory import Contents, Reader, Signature, UnreadableError
+from authz.files.directory import Reader, Signature
+from authz.model.declared import Contents
+from authz.service.ports import SourceError
 
 # How long files must have been quiet before they are read: editors and copies write in several steps.
 QUIET: Final = 0.05
@@ -17,17 +19,17 @@ LOOK: Final = 10.0
 AGAIN: Final = 0.25
 
 
-async def changes(directory: Path, reader: Reader) -> AsyncIterator[Contents | UnreadableError]:
+async def changes(directory: Path, reader: Reader) -> AsyncIterator[Contents | SourceError]:
     """Yield what the directory holds after each change since it was last read, or why it cannot be read now."""
-    known: dict[Path, Signature] | UnreadableError = reader.seen()
+    known: dict[Path, Signature] | SourceError = reader.seen()
     async for _ in _notices(directory):
         seen = await _settled(reader)
         if _same(seen, known):
             continue
         known = seen
         try:
-            yield seen if isinstance(seen, UnreadableError) else reader.read()
-        except UnreadableError as fault:
+            yield seen if isinstance(seen, SourceError) else reader.read()
+        except SourceError as fault:
             yield fault
 
 
@@ -63,7 +65,7 @@ def _identity(directory: Path) -> tuple[int, int] | None:
     return stat.st_dev, stat.st_ino
 
 
-async def _settled(reader: Reader) -> dict[Path, Signature] | UnreadableError:
+async def _settled(reader: Reader) -> dict[Path, Signature] | SourceError:
     """Return the signatures once two looks in a row agree."""
     seen = _signatures(reader)
     for _ in range(20):
@@ -75,12 +77,12 @@ async def _settled(reader: Reader) -> dict[Path, Signature] | UnreadableError:
     return seen
 
 
-def _signatures(reader: Reader) -> dict[Path, Signature] | UnreadableError:
+def _signatures(reader: Reader) -> dict[Path, Signature] | SourceError:
     try:
         return reader.signatures()
-    except UnreadableError as fault:
+    except SourceError as fault:
         return fault
 
 
-def _same(one: dict[Path, Signature] | UnreadableError, other: dict[Path, Signature] | UnreadableError) -> bool:
-    return one == other or (isinstance(one, UnreadableError) and isinstance(other, UnreadableError))
+def _same(one: dict[Path, Signature] | SourceError, other: dict[Path, Signature] | SourceError) -> bool:
+    return one == other or (isinstance(one, SourceError) and isinstance(other, SourceError))

@@ -59,3 +59,23 @@ class Stray:
 
     problems: tuple[Problem, ...]
     is_fault: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Contents:
+    """Everything that a source holds.
+
+    Attributes:
+        declared: the AuthPolicies; of a file that cannot be read now, those that it held before.
+        strays: what is no AuthPolicy, and files that cannot be read.
+        files: how many files were read; 0 for a source without files.
+    """
+
+    declared: tuple[Declared, ...]
+    strays: tuple[Stray, ...]
+    files: int = 0
+
+    @property
+    def faults(self) -> tuple[Stray, ...]:
+        """The strays of which is not known what they should have held."""
+        return tuple(stray for stray in self.strays if stray.is_fault)

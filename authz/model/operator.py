@@ -22,6 +22,14 @@ class ClientAddress:
 
 
 @dataclass(frozen=True, slots=True)
+class HostGrant:
+    """Policies of `namespace` may decide for the hosts that `patterns` cover; without patterns, for every host."""
+
+    namespace: str
+    patterns: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Operator:
     """The operator's settings that take part in decisions.
 
@@ -30,9 +38,11 @@ class Operator:
         unprotected: canonical hosts where requests that no policy covers pass.
         unprotected_all: the same for every host.
         identity_headers: names, besides `x-auth-*`, that policies may forward.
+        host_grants: which namespaces may decide for which hosts; None: all for all, as for files.
     """
 
     client_address: ClientAddress | None = None
     unprotected: frozenset[str] = frozenset()
     unprotected_all: bool = False
     identity_headers: frozenset[str] = frozenset()
+    host_grants: tuple[HostGrant, ...] | None = None

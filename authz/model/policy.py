@@ -156,7 +156,7 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """One AuthPolicy, as declared."""
+    """One AuthPolicy, as declared. `created` is when, RFC 3339: of two that claim the same, the older decides; "" for files."""
 
     name: PolicyName
     generation: int
@@ -170,6 +170,7 @@ class Policy:
     deny: tuple[Item, ...]
     rules: tuple[Rule, ...]
     denied: Denied = Denied()
+    created: str = ""
 
     @property
     def only_defines(self) -> bool:

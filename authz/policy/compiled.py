@@ -92,6 +92,7 @@ class CompiledPolicy:
     """One policy, ready to decide. `broken`: it never compiled, and every request that it covers is answered 503."""
 
     __slots__ = (
+        "age",
         "broken",
         "denied",
         "deny",
@@ -107,6 +108,7 @@ class CompiledPolicy:
 
     def __init__(self, policy: Policy, parts: Parts | None) -> None:
         self.name = str(policy.name)
+        self.age = (policy.created, policy.name)
         self.hosts = policy.hosts
         self.prefixes = tuple(paths.bare_prefix(prefix) for prefix in policy.path_prefixes or ("/",))
         self.is_shadow = policy.mode is Mode.SHADOW

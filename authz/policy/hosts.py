@@ -3,6 +3,8 @@
 import re
 from typing import Final
 
+from authz.model.operator import Operator
+
 MAX_HOST: Final = 253
 _LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
 _NAME: Final = re.compile(rf"{_LABEL}(?:\.{_LABEL})*")
@@ -28,6 +30,23 @@ def canonical(host: str) -> str:
 def is_pattern(text: str) -> bool:
     """Return whether a policy may name `text`: a canonical DNS name or IPv4 address, or `*.` before a name."""
     return len(text) <= MAX_HOST and _NAME.fullmatch(text.removeprefix("*.")) is not None
+
+
+def covers(pattern: str, host: str) -> bool:
+    """Return whether every host that `host`, itself a pattern, means is one that `pattern` means.
+
+    >>> covers("*.example", "*.a.example"), covers("*.a.example", "*.example")
+    (True, False)
+    """
+    return pattern == host or (pattern.startswith("*.") and host.removeprefix("*").endswith(pattern[1:]))
+
+
+def granted(operator: Operator, namespace: str, host: str) -> bool:
+    """Return whether policies of a namespace may decide for a host, as the operator says."""
+    if operator.host_grants is None:
+        return True
+    grants = [grant for grant in operator.host_grants if grant.namespace == namespace]
+    return any(not grant.patterns or any(covers(pattern, host) for pattern in grant.patterns) for grant in grants)
 
 
 def repaired(text: str) -> str:

@@ -17,6 +17,7 @@ def problems(policy: Policy, operator: Operator) -> list[Problem]:
     """Return every mistake in `policy` itself; what it refers to is for `dangling`."""
     return [
         *_target(policy),
+        *_grants(policy, operator),
         *_issuers(policy),
         *_audiences(policy),
         *(found for item, path in _items(policy) for found in _item(item, path, policy, operator)),
@@ -63,6 +64,14 @@ def _target(policy: Policy) -> Iterator[Problem]:
             yield Problem("AZ303", f"the policy has {name} but no hosts, so it would never decide; add spec.hosts", ("spec", name))
     if policy.hosts and not policy.rules:
         yield Problem("AZ304", "the policy has hosts but no rules, so it would deny everything; add spec.rules", ("spec", "hosts"))
+
+
+def _grants(policy: Policy, operator: Operator) -> Iterator[Problem]:
+    namespace = policy.name.namespace
+    for at, host in enumerate(policy.hosts):
+        if not hosts.granted(operator, namespace, host):
+            what = f"policies of the namespace {namespace} may not decide for {host}; the operator can allow it"
+            yield Problem("AZ207", f"{what}: --hosts-from {namespace}={host}", ("spec", "hosts", at))
 
 
 def _prefix_problem(prefix: str) -> str:

@@ -80,7 +80,8 @@ class Snapshot:
     )
 
     def __init__(self, policies: Iterable[CompiledPolicy], owned: frozenset[str], operator: Operator) -> None:
-        listed = sorted(policies, key=lambda policy: policy.name)
+        # Of two that claim the same the older decides, then the one whose namespace and name come first.
+        listed = sorted(policies, key=lambda policy: policy.age)
         self.policies: Mapping[str, CompiledPolicy] = {policy.name: policy for policy in listed}
         self.owned = owned
         self.address_of: AddressOf = finder(operator.client_address)

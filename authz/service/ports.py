@@ -1,9 +1,11 @@
 """What the service needs from outside, each named by its role. Adapters satisfy these and are handed in by `app`."""
 
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Protocol
 
 from authz.model.decision import Decision
+from authz.model.declared import Contents
 from authz.model.issuer import Issuer
 from authz.model.request import Request
 
@@ -35,6 +37,26 @@ class KeyFetcher(Protocol):
 
     async def fetch(self, issuer: Issuer) -> FetchedKeys:
         """Return the issuer's JWKS. Raises FetchError, and nothing else, within a few seconds."""
+
+
+class SourceError(Exception):
+    """A source cannot be read now. The message says what, and what to do."""
+
+
+class Source(Protocol):
+    """Where AuthPolicies come from. `run` goes on while the others are asked."""
+
+    async def run(self) -> None:
+        """Follow the source, for ever."""
+
+    async def close(self) -> None:
+        """Let go of what the source holds open."""
+
+    async def first(self) -> Contents:
+        """Return what it holds at the start. Raises SourceError where that cannot be known at all."""
+
+    def changes(self) -> AsyncIterator[Contents | SourceError]:
+        """Yield everything that it holds after each change since it was last read, or why it cannot be read now."""
 
 
 class Audit(Protocol):

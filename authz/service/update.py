@@ -5,7 +5,7 @@ was never accepted answers 503 where it is known for which hosts. A deleted one 
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from authz.authn.keys import KeySetError, key_set
 from authz.model.declared import Declared
@@ -15,6 +15,7 @@ from authz.model.policy import Mode, Policy, PolicyName
 from authz.model.problem import Problem, Severity
 from authz.policy.compiled import CompiledPolicy, broken_policy, compile_policy
 from authz.policy.forwarding import all_variants
+from authz.policy.hosts import granted
 from authz.policy.problems import dangling, did_you_mean, problems
 from authz.policy.snapshot import Snapshot
 from authz.policy.view import Reader
@@ -97,13 +98,18 @@ class Updater:
             if choice.policy is not None and choice.issuers is not None:
                 built[name] = self._build(choice.policy, choice.issuers, owned)
                 compiled.append(built[name].compiled)
-            elif (target := choice.policy or self._sound(each) or each.target) is not None and target.hosts:
-                compiled.append(broken_policy(target))
+            elif (target := choice.policy or self._sound(each) or each.target) is not None:
+                compiled += self._stand_in(target)
         self._built = built
         self._ring.retain(_key_states(built.values()))
         snapshot = Snapshot(compiled, owned, self._operator)
         self.store.current = snapshot
         return Report(tuple(self._state(each, chosen[name], snapshot) for name, each in listed.items()), snapshot)
+
+    def _stand_in(self, target: Policy) -> list[CompiledPolicy]:
+        """Return what answers 503 for a policy that cannot be used, on the hosts that are its own to decide for."""
+        own = tuple(host for host in target.hosts if granted(self._operator, target.name.namespace, host))
+        return [broken_policy(replace(target, hosts=own))] if own else []
 
     def _sound(self, each: Declared) -> Policy | None:
         """Return the version of an object that is right in itself: this one, else the last that was in use."""

@@ -81,16 +81,16 @@ async def running(folder: Path, policies: Mapping[str, str], plan: Plan = Plan()
     binary = envoy()
     for name, text in policies.items():
         (folder / name).write_text(text, encoding="utf-8")
-    settings = Settings(
-        policies=folder,
-        listen=Address(LOOPBACK, 0),
-        admin_listen=Address(LOOPBACK, 0),
-        operator=plan.operator,
-        drain_seconds=0,
-        grace_seconds=2,
-        allow_sample=1,
-        **plan.settings,
-    )
+    usual: dict[str, Any] = {
+        "policies": folder,
+        "listen": Address(LOOPBACK, 0),
+        "admin_listen": Address(LOOPBACK, 0),
+        "operator": plan.operator,
+        "drain_seconds": 0,
+        "grace_seconds": 2,
+        "allow_sample": 1,
+    }
+    settings = Settings(**usual | dict(plan.settings))
     log = io.StringIO()
     service = Service(settings, log)
     stopped = asyncio.Event()

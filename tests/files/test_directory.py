@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from authz.files.directory import MAX_BYTES, Contents, Reader, UnreadableError
+from authz.files.directory import MAX_BYTES, Reader
+from authz.model.declared import Contents
+from authz.service.ports import SourceError
 from tests.builders import Installation, a_manifest, a_request
 
 GOOD = a_manifest("hosts: [api.example.com]\nrules: [{name: all, allow: [{name: any, anonymous: {}}]}]")
@@ -67,7 +69,7 @@ def test_a_file_that_is_named_twice_is_read_once(tmp_path: Path) -> None:
 @pytest.mark.parametrize("make", [lambda path: path / "none", lambda path: path / ("x" * 300)], ids=["missing", "impossible"])
 def test_a_place_that_is_not_there_is_a_fault(tmp_path: Path, make: Callable[[Path], Path]) -> None:
     place = make(tmp_path)
-    with pytest.raises(UnreadableError, match="x" * 300 if "x" * 300 in str(place) else "none"):
+    with pytest.raises(SourceError, match="x" * 300 if "x" * 300 in str(place) else "none"):
         Reader([place]).read()
 
 
@@ -78,9 +80,9 @@ def test_a_directory_that_goes_is_a_fault_and_no_removal(tmp_path: Path) -> None
     reader = Reader([folder])
     reader.read()
     folder.rename(tmp_path / "elsewhere")
-    with pytest.raises(UnreadableError):
+    with pytest.raises(SourceError):
         reader.read()
-    with pytest.raises(UnreadableError):
+    with pytest.raises(SourceError):
         reader.signatures()
     (tmp_path / "elsewhere").rename(folder)
     assert names(reader.read()) == ["orders"]
@@ -94,7 +96,7 @@ def test_a_directory_without_permission_is_a_fault(tmp_path: Path, monkeypatch: 
         raise PermissionError(13, "Permission denied", str(path))
 
     monkeypatch.setattr(Path, "iterdir", denied)
-    with pytest.raises(UnreadableError, match="policies: Permission denied"):
+    with pytest.raises(SourceError, match="policies: Permission denied"):
         Reader([tmp_path / "policies"]).read()
 
 

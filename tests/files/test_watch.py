@@ -10,10 +10,12 @@ from time import monotonic
 import pytest
 
 from authz.files import watch
-from authz.files.directory import Contents, Reader, UnreadableError
+from authz.files.directory import Reader
+from authz.model.declared import Contents
+from authz.service.ports import SourceError
 from tests.files.test_directory import CLOSED, GOOD, Mount, another, names
 
-Seen = asyncio.Queue[Contents | UnreadableError]
+Seen = asyncio.Queue[Contents | SourceError]
 
 
 class Watched:
@@ -22,10 +24,10 @@ class Watched:
     def __init__(self, seen: Seen) -> None:
         self._seen = seen
 
-    async def next(self, within: float = 5.0) -> Contents | UnreadableError:
+    async def next(self, within: float = 5.0) -> Contents | SourceError:
         return await asyncio.wait_for(self._seen.get(), within)
 
-    async def until(self, found: Callable[[Contents | UnreadableError], bool], within: float) -> float:
+    async def until(self, found: Callable[[Contents | SourceError], bool], within: float) -> float:
         """Return how many seconds it took until something was told that `found` likes."""
         began = monotonic()
         while not found(await self.next(within - (monotonic() - began))):
@@ -39,7 +41,7 @@ class Watched:
 def watched(folder: Path, story: Callable[[Watched], Awaitable[None]]) -> None:
     async def run() -> None:
         reader = Reader([folder])
-        with suppress(UnreadableError):
+        with suppress(SourceError):
             reader.read()
         seen: Seen = asyncio.Queue()
 
@@ -78,7 +80,7 @@ async def _awake(folder: Path, seen: Seen) -> None:
         seen.get_nowait()
 
 
-def holds(*wanted: str) -> Callable[[Contents | UnreadableError], bool]:
+def holds(*wanted: str) -> Callable[[Contents | SourceError], bool]:
     return lambda contents: isinstance(contents, Contents) and names(contents) == sorted(wanted)
 
 
@@ -134,7 +136,7 @@ def test_a_directory_that_vanishes_is_told_once_as_a_fault(tmp_path: Path) -> No
 
     async def story(seen: Watched) -> None:
         shutil.rmtree(folder)
-        assert await seen.until(lambda contents: isinstance(contents, UnreadableError), 5) < 1
+        assert await seen.until(lambda contents: isinstance(contents, SourceError), 5) < 1
         assert seen.told_nothing()
 
     watched(folder, story)
@@ -146,7 +148,7 @@ def test_a_directory_that_comes_back_is_seen_and_followed(tmp_path: Path) -> Non
 
     async def story(seen: Watched) -> None:
         shutil.rmtree(folder)
-        await seen.until(lambda contents: isinstance(contents, UnreadableError), 5)
+        await seen.until(lambda contents: isinstance(contents, SourceError), 5)
         folder.mkdir()
         (folder / "orders.yaml").write_text(GOOD)
         assert await seen.until(holds("orders"), 2) < 2
@@ -218,7 +220,7 @@ def test_a_directory_that_goes_between_look_and_reading_is_a_fault(tmp_path: Pat
     reader = Reader([tmp_path])
 
     def gone() -> Contents:
-        raise UnreadableError("gone")
+        raise SourceError("gone")
 
     monkeypatch.setattr(reader, "read", gone)
 

@@ -1,0 +1,175 @@
+"""Keeps a store equal to what the API server holds of one kind. Level-triggered; errors never empty it.
+
+A streaming list where the server has it, else a list in pages; then a watch from there. Bookmarks keep a quiet watch's place;
+410 lists anew; silence ends a watch, for a peer that vanished says nothing; failures are tried again with jitter.
+"""
+
+import asyncio
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final
+
+from authz.kube.api import Api, ApiError, Patience
+from authz.service.ports import Clock
+
+Object = dict[str, Any]
+_END_OF_LIST: Final = "k8s.io/initial-events-end"
+_BROKEN_OFF: Final = "the stream ended before the end of the list"
+# Answers of servers without streaming lists: refused (422), or not able to (500 as an event).
+_NO_STREAMING: Final = frozenset({400, 404, 422, 500, 501})
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How the reflector waits and gives up; seconds.
+
+    Attributes:
+        page: objects in one page of a list.
+        silence: how long a watch may say nothing; servers send a bookmark each minute.
+        watch: the shortest and longest life of a watch.
+        first_retry: the longest first wait after a failure; it doubles with each further one.
+        last_retry: the longest wait after a failure.
+        healthy: after how long without a failure the waits begin anew.
+    """
+
+    page: int = 500
+    silence: float = 90.0
+    watch: tuple[int, int] = (300, 600)
+    first_retry: float = 0.5
+    last_retry: float = 8.0
+    healthy: float = 120.0
+
+
+class Reflector:
+    """Follows one path. `changed` is called after each change of the store, never in the middle of a list."""
+
+    def __init__(self, api: Api, path: str, clock: Clock, changed: Callable[[], None], pace: Pace | None = None) -> None:
+        self._api = api
+        self._path = path
+        self._clock = clock
+        self._changed = changed
+        self._pace: Final = pace or Pace()
+        self._version = ""
+        self._streams = True
+        self.store: dict[str, Object] = {}
+        self.is_synced = False
+        self.contact = 0.0
+        self.restarts: dict[str, int] = {}
+        self.failure = ""
+
+    async def run(self) -> None:
+        """Follow for ever."""
+        delay = self._pace.first_retry
+        while True:
+            began = self._clock.time()
+            reason = await self._once()
+            self.restarts[reason] = self.restarts.get(reason, 0) + 1
+            lived = self._clock.time() - began
+            if lived > self._pace.healthy:
+                delay = self._pace.first_retry
+            if reason == "closed" and lived > 5:
+                continue  # The server ends each watch after a while; that is no failure.
+            await self._clock.sleep(random.uniform(0, delay))  # noqa: S311 - spreads load, protects nothing
+            delay = min(delay * 2, self._pace.last_retry)
+
+    async def _once(self) -> str:
+        """List if need be, watch until that ends, and return why it ended."""
+        try:
+            if not self._version and not await self._listed_by_stream():
+                await self._list()
+            await self._watch({"resourceVersion": self._version})
+        except ApiError as fault:
+            self.failure = str(fault)
+            if fault.status in (400, 404, 410):
+                self._version = ""
+            return "gone" if fault.status == 410 else "silent" if fault.status == 0 else "error"
+        self.failure = ""
+        return "closed"
+
+    async def _listed_by_stream(self) -> bool:
+        if not self._streams:
+            return False
+        try:
+            await self._watch({"sendInitialEvents": "true", "resourceVersionMatch": "NotOlderThan"}, listing={})
+        except ApiError as fault:
+            if self._version:
+                raise
+            if fault.status in _NO_STREAMING:
+                self._streams = False
+                return False
+            raise
+        if not self._version:
+            raise ApiError(0, _BROKEN_OFF)
+        return True
+
+    async def _list(self) -> None:
+        found: dict[str, Object] = {}
+        more = ""
+        while True:
+            query = {"limit": str(self._pace.page)} | ({"continue": more} if more else {})
+            page = await self._api.get(self._path, query)
+            for each in page["items"]:
+                found[_key(each)] = _slim(each)
+            more = page["metadata"].get("continue") or ""
+            if not more:
+                break
+            await asyncio.sleep(0)  # Checks go on between two pages.
+        self._replace(found, page["metadata"]["resourceVersion"])
+
+    async def _watch(self, query: dict[str, str], listing: dict[str, Object] | None = None) -> None:
+        """Follow the events until the server ends the stream. With `listing` they begin with everything that there is."""
+        seconds = random.randint(*self._pace.watch)  # noqa: S311 - spreads load, protects nothing
+        query = {"watch": "1", "allowWatchBookmarks": "true", "timeoutSeconds": str(seconds), **query}
+        async for event in self._api.lines(self._path, query, Patience(seconds + 30, self._pace.silence)):
+            kind, each = event["type"], event["object"]
+            if kind == "ERROR":
+                raise ApiError(int(each.get("code") or 500), str(each.get("message", ""))[:300])
+            self.contact = self._clock.time()
+            self.failure = ""
+            if listing is None:
+                self._take(kind, each)
+            elif kind == "BOOKMARK" and (each["metadata"].get("annotations") or {}).get(_END_OF_LIST) == "true":
+                self._replace(listing, each["metadata"]["resourceVersion"])
+                listing = None
+            elif kind == "DELETED":
+                listing.pop(_key(each), None)
+            elif kind != "BOOKMARK":
+                listing[_key(each)] = _slim(each)
+
+    def _take(self, kind: str, each: Object) -> None:
+        self._version = each["metadata"]["resourceVersion"]
+        if kind == "BOOKMARK":
+            return
+        key = _key(each)
+        if kind == "DELETED":
+            known = self.store.pop(key, None)
+            if known is None:
+                return
+        else:
+            known = self.store.get(key)
+            if known is not None and known["metadata"]["resourceVersion"] == self._version:
+                return
+            self.store[key] = _slim(each)
+        self._changed()
+
+    def _replace(self, found: dict[str, Object], version: str) -> None:
+        for key, each in found.items():
+            known = self.store.get(key)
+            if known is not None and known["metadata"]["resourceVersion"] == each["metadata"]["resourceVersion"]:
+                found[key] = known  # The very same object: what was made of it stays.
+        self.store = found
+        self._version = version
+        self.is_synced = True
+        self.contact = self._clock.time()
+        self._changed()
+
+
+def _key(each: Object) -> str:
+    metadata = each["metadata"]
+    return f"{metadata.get('namespace', '')}/{metadata['name']}"
+
+
+def _slim(each: Object) -> Object:
+    each["metadata"].pop("managedFields", None)
+    return each
