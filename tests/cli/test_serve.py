@@ -91,3 +91,26 @@ def test_a_demo_without_envoy_is_told(tmp_path: Path) -> None:
     result = authz("demo", "--envoy", tmp_path / "none")
     assert (result.exit_code, result.stdout) == (3, "")
     assert "none" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        ((), "give one of --policies DIR and --kube"),
+        (("--policies", ".", "--kube"), "give one of --policies DIR and --kube"),
+        (("--policies", ".", "--kubeconfig", "x"), "--kubeconfig goes with --kube"),
+        (("--kube", "--kubeconfig", "/nowhere"), "--kubeconfig /nowhere: no such file"),
+        (("--kube", "--hosts-from", "UP"), "UP is not NAMESPACE or NAMESPACE=HOST,…"),
+        (("--kube", "--hosts-from", "shop=*"), "shop=* is not NAMESPACE or NAMESPACE=HOST,…"),
+    ],
+)
+def test_the_source_must_be_named_once_and_well(words: tuple[str, ...], told: str) -> None:
+    result = authz("serve", *words)
+    assert result.exit_code == 2
+    assert told in result.stderr
+
+
+def test_outside_a_pod_an_api_server_must_be_named() -> None:
+    result = authz("serve", "--kube", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0")
+    assert result.exit_code == 3
+    assert "name a kubeconfig with --kubeconfig FILE" in result.stderr
