@@ -23,6 +23,7 @@ from authz.policy.hosts import repaired
 from authz.service.check import Checker
 from authz.service.keyring import KeyRing
 from authz.service.ports import Clock, Source, SourceError
+from authz.service.slices import in_slices
 from authz.service.tokens import TokenMemory
 from authz.service.update import Updater, own_problems
 from authz.settings import Address, Settings, described
@@ -116,18 +117,18 @@ class Service:
             # What such a file should protect cannot be told, so nothing could be denied for it.
             told = "\n".join(f"  {p.file}:{p.line}:{p.column} {p.code} {p.what}" for p in unknown)
             raise StartError(f"it cannot be read what these are for, so starting could leave it open:\n{told}")
-        self._apply(contents)
+        await self._apply(contents)
 
     def _problems(self, each: Declared) -> list[Problem]:
         own = own_problems(each.policy, self._settings.operator) if each.policy is not None else []
         return [*each.problems, *(each.located(problem) for problem in own)]
 
-    def _apply(self, contents: Contents) -> None:
+    async def _apply(self, contents: Contents) -> None:
         # A collection would walk every policy and stop all checks meanwhile; what is loaded now is here to stay.
         gc.collect()
         gc.disable()
         try:
-            report = self._updater.apply(contents.declared)
+            report = await in_slices(self._updater.steps(contents.declared))
         finally:
             gc.freeze()
             gc.enable()
@@ -141,7 +142,7 @@ class Service:
             if isinstance(contents, SourceError):
                 self.audit.event("error", "policies.unreadable", why=str(contents), keeps="what was loaded last")
             else:
-                self._apply(contents)
+                await self._apply(contents)
 
     async def _start(self) -> Running:
         settings = self._settings

@@ -15,6 +15,8 @@ from authz.service.ports import Clock
 
 Object = dict[str, Any]
 _END_OF_LIST: Final = "k8s.io/initial-events-end"
+# Events after which others get their turn: a few milliseconds of reading.
+_PAUSE: Final = 20
 _BROKEN_OFF: Final = "the stream ended before the end of the list"
 # Answers of servers without streaming lists: refused (422), or not able to (500 as an event).
 _NO_STREAMING: Final = frozenset({400, 404, 422, 500, 501})
@@ -33,7 +35,7 @@ class Pace:
         healthy: after how long without a failure the waits begin anew.
     """
 
-    page: int = 500
+    page: int = 100
     silence: float = 90.0
     watch: tuple[int, int] = (300, 600)
     first_retry: float = 0.5
@@ -121,7 +123,11 @@ class Reflector:
         """Follow the events until the server ends the stream. With `listing` they begin with everything that there is."""
         seconds = random.randint(*self._pace.watch)  # noqa: S311 - spreads load, protects nothing
         query = {"watch": "1", "allowWatchBookmarks": "true", "timeoutSeconds": str(seconds), **query}
+        read = 0
         async for event in self._api.lines(self._path, query, Patience(seconds + 30, self._pace.silence)):
+            read += 1
+            if read % _PAUSE == 0:
+                await asyncio.sleep(0)  # What has arrived already comes without a pause; checks need one.
             kind, each = event["type"], event["object"]
             if kind == "ERROR":
                 raise ApiError(int(each.get("code") or 500), str(each.get("message", ""))[:300])

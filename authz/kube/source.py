@@ -9,6 +9,7 @@ from authz.kube.api import Api
 from authz.kube.reflector import Pace, Reflector
 from authz.model.declared import Contents, Declared, Stray
 from authz.service.ports import Clock, SourceError
+from authz.service.slices import Steps, in_slices
 
 PATH: Final = "/apis/ingress-authz.dev/v1alpha1/authpolicies"
 # A burst of changes becomes one update.
@@ -38,7 +39,7 @@ class KubeSource:
         while not self.reflector.is_synced:
             await self._dirty.wait()
             self._dirty.clear()
-        return self._contents()
+        return await in_slices(self._contents())
 
     async def changes(self) -> AsyncIterator[Contents | SourceError]:
         """Yield everything after each change."""
@@ -46,13 +47,14 @@ class KubeSource:
             await self._dirty.wait()
             await self._clock.sleep(QUIET)
             self._dirty.clear()
-            yield self._contents()
+            yield await in_slices(self._contents())
 
-    def _contents(self) -> Contents:
+    def _contents(self) -> Steps[Contents]:
         decoded: dict[str, tuple[dict[str, Any], Declared | Stray]] = {}
-        for key, each in self.reflector.store.items():
+        for key, each in list(self.reflector.store.items()):
             known = self._decoded.get(key)
             decoded[key] = known if known is not None and known[0] is each else (each, decode_object(each))
+            yield
         self._decoded = decoded
         found = [each for _, each in decoded.values()]
         declared = tuple(each for each in found if isinstance(each, Declared))

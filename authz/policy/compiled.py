@@ -108,7 +108,7 @@ class CompiledPolicy:
 
     def __init__(self, policy: Policy, parts: Parts | None) -> None:
         self.name = str(policy.name)
-        self.age = (policy.created, policy.name)
+        self.age = (policy.created, self.name)
         self.hosts = policy.hosts
         self.prefixes = tuple(paths.bare_prefix(prefix) for prefix in policy.path_prefixes or ("/",))
         self.is_shadow = policy.mode is Mode.SHADOW

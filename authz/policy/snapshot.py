@@ -1,6 +1,6 @@
 """Every compiled policy at one moment, found by host and path. Never changed: replaced whole."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Generator, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final, Generic, TypeVar
 
@@ -61,7 +61,7 @@ class Snapshot:
         owned: the spellings of every header that some enforced policy forwards; removed or overwritten on every allow.
         address_of: finds the client's address.
         unprotected: the allow for a request that no policy covers, where the operator wants that.
-        conflicts: hosts and prefixes that more than one policy claims.
+        lost: by policy, the hosts and prefixes that it claims and an older one decides.
         has_shadows: whether any policy or rule is in Shadow.
     """
 
@@ -72,30 +72,48 @@ class Snapshot:
         "_sites",
         "_tables",
         "address_of",
-        "conflicts",
         "has_shadows",
+        "lost",
         "owned",
         "policies",
         "unprotected",
     )
 
     def __init__(self, policies: Iterable[CompiledPolicy], owned: frozenset[str], operator: Operator) -> None:
-        # Of two that claim the same the older decides, then the one whose namespace and name come first.
-        listed = sorted(policies, key=lambda policy: policy.age)
-        self.policies: Mapping[str, CompiledPolicy] = {policy.name: policy for policy in listed}
+        self.policies: dict[str, CompiledPolicy] = {}
         self.owned = owned
         self.address_of: AddressOf = finder(operator.client_address)
         self.unprotected = Allow(Reason.POLICY_UNPROTECTED, remove_headers=tuple(sorted(owned)))
-        self.has_shadows = any(policy.is_shadow or policy.shadow_rules for policy in listed)
+        self.lost: dict[str, list[Conflict]] = {}
+        self.has_shadows = False
         self._operator = operator
         self._everywhere = operator.unprotected_all
         self._tables: dict[str, Table[CompiledPolicy]] = {}
         self._shadows: dict[str, Table[list[CompiledPolicy]]] = {}
-        self.conflicts = tuple(conflict for policy in listed for conflict in self._enter(policy))
-        self._sites = {host: self._covering(host) for host in self._tables if not host.startswith("*.")}
+        self._sites: dict[str, Tables] = {}
+        for _ in self._fill(policies):
+            pass
 
-    def _enter(self, policy: CompiledPolicy) -> list[Conflict]:
-        conflicts = []
+    @classmethod
+    def steps(cls, policies: Iterable[CompiledPolicy], owned: frozenset[str], operator: Operator) -> "Generator[None, None, Snapshot]":
+        """Return the steps, one for each policy, that come to the snapshot."""
+        snapshot = cls((), owned, operator)
+        yield from snapshot._fill(policies)
+        return snapshot
+
+    def _fill(self, policies: Iterable[CompiledPolicy]) -> Iterator[None]:
+        # Of two that claim the same the older decides, then the one whose namespace and name come first.
+        for policy in sorted(policies, key=lambda policy: policy.age):
+            self.policies[policy.name] = policy
+            self.has_shadows = self.has_shadows or policy.is_shadow or bool(policy.shadow_rules)
+            self._enter(policy)
+            yield
+        for host in self._tables:
+            if not host.startswith("*."):
+                self._sites[host] = self._covering(host)
+                yield
+
+    def _enter(self, policy: CompiledPolicy) -> None:
         for host in policy.hosts:
             for prefix in policy.prefixes:
                 if policy.is_shadow:
@@ -103,8 +121,8 @@ class Snapshot:
                     continue
                 winner = self._tables.setdefault(host, Table()).enter(prefix, policy)
                 if winner is not policy:
-                    conflicts.append(Conflict(policy.name, winner.name, host, prefix or "/"))
-        return conflicts
+                    lost = Conflict(policy.name, winner.name, host, prefix or "/")
+                    self.lost.setdefault(policy.name, []).append(lost)
 
     def _covering(self, host: str) -> Tables:
         return tuple(self._tables[pattern] for pattern in (host, *hosts.wildcards(host)) if pattern in self._tables)

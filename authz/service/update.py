@@ -4,8 +4,9 @@ A policy that breaks keeps its last accepted version and says so; what it refers
 was never accepted answers 503 where it is known for which hosts. A deleted one counts no more, at once.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 from authz.authn.keys import KeySetError, key_set
 from authz.model.declared import Declared
@@ -22,7 +23,10 @@ from authz.policy.view import Reader
 from authz.service.check import SnapshotStore
 from authz.service.keyring import IssuerKeys, KeyRing
 from authz.service.reader import TokenReader
+from authz.service.slices import Steps, at_once
 from authz.service.tokens import TokenMemory
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,10 +89,14 @@ class Updater:
 
     def apply(self, declared: Iterable[Declared]) -> Report:
         """Put everything that is declared now in force, and return what became of each object."""
+        return at_once(self.steps(declared))
+
+    def steps(self, declared: Iterable[Declared]) -> Steps[Report]:
+        """Return the steps that do the same, a short one for each object; they must be gone to the end before the next."""
         listed = {each.name: each for each in declared}
-        self._judged = {name: self._judge(each) for name, each in listed.items()}
+        self._judged = yield from _for_each(listed, self._judge)
         definers = {name: policy for name, each in listed.items() if (policy := self._sound(each)) is not None}
-        chosen = {name: self._choose(each, definers, listed) for name, each in listed.items()}
+        chosen = yield from _for_each(listed, lambda each: self._choose(each, definers, listed))
         self._accepted = {name: choice.policy for name, choice in chosen.items() if choice.policy is not None}
         owned = _owned(self._accepted.values())
         compiled: list[CompiledPolicy] = []
@@ -100,11 +108,13 @@ class Updater:
                 compiled.append(built[name].compiled)
             elif (target := choice.policy or self._sound(each) or each.target) is not None:
                 compiled += self._stand_in(target)
+            yield
         self._built = built
         self._ring.retain(_key_states(built.values()))
-        snapshot = Snapshot(compiled, owned, self._operator)
+        snapshot = yield from Snapshot.steps(compiled, owned, self._operator)
         self.store.current = snapshot
-        return Report(tuple(self._state(each, chosen[name], snapshot) for name, each in listed.items()), snapshot)
+        states = yield from _for_each(listed, lambda each: self._state(each, chosen[each.name], snapshot))
+        return Report(tuple(states.values()), snapshot)
 
     def _stand_in(self, target: Policy) -> list[CompiledPolicy]:
         """Return what answers 503 for a policy that cannot be used, on the hosts that are its own to decide for."""
@@ -168,6 +178,14 @@ class Updater:
             is_shadow=known is not None and known.mode is Mode.SHADOW,
             problems=tuple(found),
         )
+
+
+def _for_each(listed: Mapping[PolicyName, Declared], work: Callable[[Declared], T]) -> Steps[dict[PolicyName, T]]:
+    found: dict[PolicyName, T] = {}
+    for name, each in listed.items():
+        found[name] = work(each)
+        yield
+    return found
 
 
 def own_problems(policy: Policy, operator: Operator) -> list[Problem]:
@@ -234,6 +252,5 @@ def _conflicts(name: PolicyName, snapshot: Snapshot) -> list[Problem]:
             ("spec", "hosts"),
             severity=Severity.WARNING,
         )
-        for each in snapshot.conflicts
-        if each.loser == str(name)
+        for each in snapshot.lost.get(str(name), ())
     ]

@@ -42,7 +42,8 @@ def test_a_namespace_without_a_grant_neither_decides_nor_shuts() -> None:
 
 
 def test_a_broken_policy_answers_503_only_on_hosts_that_are_its_own() -> None:
-    broken = f"hosts: [{HOST}, other.example.com]\nrules: [{{name: none, allow: [], matches: [{{path: {{type: RegularExpression, value: '('}}}}]}}]"
+    match = "{path: {type: RegularExpression, value: '('}}"
+    broken = f"hosts: [{HOST}, other.example.com]\nrules: [{{name: none, allow: [], matches: [{match}]}}]"
     installation = Installation(a_manifest(broken), operator=operator(HostGrant("shop", (HOST,))))
     assert installation.decide(a_request()).reason.value == "policy.invalid"
     assert installation.decide(a_request(host="other.example.com")).reason.value == "policy.unprotected"

@@ -88,10 +88,10 @@ def test_what_is_no_host_has_no_site_and_an_unknown_host_an_empty_one():
 def test_of_two_policies_for_one_place_the_first_by_name_decides_and_the_conflict_is_told():
     snapshot = _snapshot(_for_hosts("b", "a.example"), _for_hosts("a", "a.example", "*.example"), _for_hosts("c", "*.example"))
     assert _decides(snapshot, "a.example") == "shop/a"
-    assert snapshot.conflicts == (
-        Conflict("shop/b", "shop/a", "a.example", "/"),
-        Conflict("shop/c", "shop/a", "*.example", "/"),
-    )
+    assert snapshot.lost == {
+        "shop/b": [Conflict("shop/b", "shop/a", "a.example", "/")],
+        "shop/c": [Conflict("shop/c", "shop/a", "*.example", "/")],
+    }
 
 
 def test_different_prefixes_of_one_host_are_no_conflict():
@@ -100,13 +100,13 @@ def test_different_prefixes_of_one_host_are_no_conflict():
         _for_hosts("b", "a.example", path_prefixes=("/b",)),
         _for_hosts("c", "a.example", path_prefixes=("/a/",)),
     )
-    assert snapshot.conflicts == (Conflict("shop/c", "shop/a", "a.example", "/a"),)
+    assert snapshot.lost == {"shop/c": [Conflict("shop/c", "shop/a", "a.example", "/a")]}
 
 
 def test_policies_in_shadow_decide_nothing_and_conflict_with_nobody():
     snapshot = _snapshot(_for_hosts("a", "a.example", mode=Mode.SHADOW), _for_hosts("b", "a.example"))
     assert _decides(snapshot, "a.example") == "shop/b"
-    assert snapshot.conflicts == ()
+    assert snapshot.lost == {}
     assert snapshot.has_shadows
     assert _decides(_snapshot(_for_hosts("a", "a.example", mode=Mode.SHADOW)), "a.example") is None
 
@@ -195,7 +195,7 @@ def _some_policies(draw):
 @given(_some_policies().flatmap(lambda some: st.tuples(st.just(some), st.permutations(some))))
 def test_the_order_in_which_policies_arrive_makes_no_difference(orders):
     one, other = (_snapshot(*policies) for policies in orders)
-    assert one.conflicts == other.conflicts
+    assert one.lost == other.lost
     assert list(one.policies) == list(other.policies)
     for host in (*HOSTS[:3], "x.example", "x.a.example"):
         for path in PATHS:
