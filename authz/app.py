@@ -23,9 +23,10 @@ from authz.policy.hosts import repaired
 from authz.service.check import Checker
 from authz.service.keyring import KeyRing
 from authz.service.ports import Clock, Source, SourceError
+from authz.service.references import own_problems
 from authz.service.slices import in_slices
 from authz.service.tokens import TokenMemory
-from authz.service.update import Updater, own_problems
+from authz.service.update import Updater
 from authz.settings import Address, Settings, described
 from authz.telemetry.audit import Auditor
 from authz.telemetry.lines import Lines

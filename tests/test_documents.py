@@ -16,7 +16,7 @@ from authz.api.decode import API_VERSION, read
 from authz.cli.main import cli
 from authz.model.declared import Declared
 from authz.model.operator import ClientAddress, Operator
-from authz.service.update import own_problems
+from authz.service.references import own_problems
 from tests.e2e.stack import envoy
 
 ROOT = Path(__file__).parents[1]

@@ -139,20 +139,42 @@ def _in_file(problem: Problem, file: str) -> Problem:
 
 def _problem(error: ErrorDetails, value: Any) -> Problem:  # noqa: ANN401 - arbitrary YAML
     path, kind = tuple(error["loc"]), error["type"]
-    last = path[-1] if path else ""
+    last = _called(path)
     if kind == "extra_forbidden":
-        return Problem("AZ105", f"unknown field {last}{_did_you_mean(str(last), _fields(path[:-1]))}", path)
+        return Problem("AZ105", f"unknown field {path[-1]}{_did_you_mean(str(path[-1]), _fields(path[:-1]))}", path)
     if kind == "missing":
-        return Problem("AZ106", f"{last} is missing; add it", path[:-1])
+        return Problem("AZ106", f"{path[-1]} is missing; add it", path[:-1])
     if kind == "literal_error":
         allowed = str(error.get("ctx", {}).get("expected", ""))
         known = [word.strip("' ") for word in allowed.replace(" or ", ", ").split(",")]
-        return Problem("AZ108", f"{last} is one of {', '.join(known)}{_did_you_mean(str(error['input']), known)}", path)
+        close = _did_you_mean(str(error["input"]), known) if _is_close(str(error["input"]), known) else ""
+        return Problem("AZ108", f"{last} is one of {', '.join(known)}{close}", path)
     if kind == "value_error":
         return Problem("AZ110", str(error["msg"]).removeprefix("Value error, "), path)
     if kind.endswith("_type") or kind == "int_from_float":
-        return Problem("AZ107", f"{last} has the wrong type: {_lower(error['msg'])}{_quote_hint(error)}", path)
-    return Problem("AZ109", f"{last}: {_lower(error['msg'])}", path)
+        return Problem("AZ107", f"{last} has the wrong type: {_wanted(error)}{_quote_hint(error)}", path)
+    if last.startswith("methods["):
+        return Problem("AZ109", f"{last}: a method is written in capitals, as in GET", path)
+    return Problem("AZ109", f"{last}: {_lower(error['msg']).replace(' after validation', '')}", path)
+
+
+def _called(path: Path) -> str:
+    """Return what people call the thing at a path: a field by its name, an item by its list's."""
+    if not path:
+        return ""
+    return f"{path[-2]}[{path[-1]}]" if isinstance(path[-1], int) and len(path) > 1 else str(path[-1])
+
+
+def _is_close(word: str, known: list[str]) -> bool:
+    return bool(get_close_matches(word.lower(), [each.lower() for each in known], n=1, cutoff=0.6))
+
+
+def _wanted(error: ErrorDetails) -> str:
+    if error["type"] == "model_type":
+        return "write fields in it, or {}"
+    if error["type"] == "list_type" and isinstance(error["input"], str):
+        return f"write a list: [{error['input']}]"
+    return _lower(error["msg"])
 
 
 def _quote_hint(error: ErrorDetails) -> str:

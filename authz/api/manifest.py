@@ -12,6 +12,7 @@ Path = tuple[str | int, ...]
 Place = tuple[int, int]
 MAX_ALIASES: Final = 64
 MAX_DEPTH: Final = 64
+MAX_NODES: Final = 200_000
 _LOADER: Final = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _INTEGER: Final = re.compile(r"-?(?:0|[1-9][0-9]*)")
 _NUMBER: Final = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?")
@@ -79,12 +80,14 @@ class _Reader:
     def __init__(self, document: Document) -> None:
         self._document = document
         self._seen: dict[int, int] = {}
+        self._nodes = 0
 
     def read(self, node: yaml.Node, path: Path) -> Any:  # noqa: ANN401 - arbitrary YAML
         self._document.places.setdefault(path, _place(node))
         self._seen[id(node)] = self._seen.get(id(node), 0) + 1
-        if len(path) > MAX_DEPTH or self._seen[id(node)] > MAX_ALIASES:
-            self._problem("AZ102", "nested too deep, or repeated too often by aliases", node, path)
+        self._nodes += 1
+        if len(path) > MAX_DEPTH or self._seen[id(node)] > MAX_ALIASES or self._nodes > MAX_NODES:
+            self._problem("AZ102", "nested too deep, repeated too often by aliases, or too large", node, path)
             return None
         if node.tag != _usual_tag(node):
             self._problem("AZ103", f"the tag {node.tag} is not supported; write a plain value", node, path)

@@ -197,4 +197,16 @@ CODES: Final[dict[str, ProblemCode]] = {
         "Rule outside the policy's paths",
         "The policy sees only requests below `spec.pathPrefixes`, and the paths of this rule are elsewhere. Correct one of them.",
     ),
+    "AZ319": ProblemCode(
+        "Too many forwarded headers",
+        "Every name that some policy forwards is removed from every request, in each spelling; so there is a limit for one policy.",
+    ),
+    "AZ320": ProblemCode(
+        "Condition on Host",
+        "Envoy tells the host apart from the headers. `spec.hosts` says for which hosts a policy is.",
+    ),
+    "AZ321": ProblemCode(
+        "Keys over plain http",
+        "`serve` fetches keys over https only, unless the operator names the exact origin with `--fetch-insecure`.",
+    ),
 }

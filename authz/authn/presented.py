@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable
 from urllib.parse import unquote_plus
 
+from authz.model.credential import Secret
 from authz.model.issuer import Place, PlaceKind
 from authz.model.principal import Failure, Rank
 from authz.model.reason import Reason
@@ -24,14 +25,14 @@ class Presented:
     __slots__ = ("mark", "places", "token", "unasked")
 
     def __init__(self, token: str, places: tuple[Place, ...], mark: bytes, *, unasked: bool) -> None:
-        self.token = token
+        self.token = Secret(token)
         self.places = places
         self.mark = mark
         self.unasked = unasked
 
     def __repr__(self) -> str:
         """Where it stood, never what it is."""
-        return f"Presented({', '.join(map(str, self.places))}, {len(self.token)} characters)"
+        return f"Presented({', '.join(map(str, self.places))}, {self.token!r})"
 
 
 class Finder:
@@ -60,7 +61,7 @@ class Finder:
             return Failure(Reason.CREDENTIALS_MISSING, Rank.NOT_PRESENTED, self._want)
         unasked = all(place.kind is PlaceKind.COOKIE for place in places)
         if several:
-            got = f"different tokens in {' and '.join(map(str, places))}"
+            got = f"several in {' and '.join(map(str, places))}"
             # Which of them would be the caller's cannot be told.
             return Failure(Reason.CREDENTIALS_MULTIPLE, Rank.UNREADABLE, "one token", got, undecided=True, unasked=unasked)
         return Presented(token, tuple(places), marks, unasked=unasked)
@@ -93,7 +94,7 @@ def _in_scheme(name: str, scheme: str) -> Find:
 
 def _tokens_of_scheme(value: str, scheme: str) -> list[str]:
     """Return the tokens in a header that is not of the usual form: a bare scheme, or several lines joined with commas."""
-    lines = [line.strip(" ").partition(" ") for line in value.split(",")]
+    lines = [line.strip(" \t").partition(" ") for line in value.split(",")]
     tokens = [token for word, _, token in lines if word.lower() == scheme]
     # Beside our scheme stands another line, if only the same again: which one the backend would read cannot be told.
     return [*tokens, value] if tokens and len(lines) > 1 else tokens
@@ -102,7 +103,7 @@ def _tokens_of_scheme(value: str, scheme: str) -> list[str]:
 def _in_header(name: str) -> Find:
     def find(request: Request) -> list[str]:
         value = request.headers.get(name)
-        return [part.strip(" ") for part in value.split(",")] if value else []
+        return [part.strip(" \t") for part in value.split(",")] if value else []
 
     return find
 
@@ -123,7 +124,7 @@ def _in_cookie(name: str) -> Find:
         if not sent:
             return []
         # RFC 6265 separates with ";"; two header lines arrive joined with a comma.
-        pairs = (part.strip(" ").partition("=") for part in re.split("[;,]", sent))
+        pairs = (part.strip(" \t").partition("=") for part in re.split("[;,]", sent))
         return [value.strip('"') for key, _, value in pairs if key == name]
 
     return find

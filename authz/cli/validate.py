@@ -11,10 +11,10 @@ import click
 from authz.app import SystemClock
 from authz.cli import exits
 from authz.cli.options import operator_options, raise_mistakes, take_fetch, take_operator
-from authz.cli.terminal import plain
 from authz.cli.workbench import Workbench, load
 from authz.model.problem import Problem, Severity
 from authz.settings import Mistakes
+from authz.telemetry.terminal import plain
 
 _SHOWN_WIDTH = 160
 
@@ -41,6 +41,8 @@ def validate(paths: tuple[Path, ...], fail_level: str, output: str, **given: Any
     raise_mistakes(mistakes)
     bench = load(paths, operator, fetch, SystemClock())
     _print(bench, output)
+    if not bench.contents.files:
+        exits.fail(f"{', '.join(map(str, paths))}: no policy file (*.yaml, *.yml, *.json) is there", exits.UNREADABLE)
     counted = bench.problems if fail_level == "warning" else bench.errors
     return exits.NEGATIVE if counted else exits.OK
 

@@ -7,11 +7,11 @@ import click
 
 from authz.cli import exits
 from authz.cli.question import Answered
-from authz.cli.terminal import plain
 from authz.model.advice import ADVICE
 from authz.model.decision import Allow, Decision
 from authz.model.reason import Reason
 from authz.model.trace import Step
+from authz.telemetry.terminal import plain
 
 _MARKS = {True: click.style("✓", fg="green"), False: click.style("✗", fg="red"), None: "·"}
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from authz.cli import exits
-from authz.fetch.client import FetchLimits
+from authz.fetch.client import FetchLimits, origin_of
 from authz.fetch.keys import HttpsKeys
 from authz.files.directory import Reader
 from authz.model.decision import Decision
@@ -61,6 +61,17 @@ class Workbench:
         return next((each for each in self.contents.declared if str(each.name) == policy), None)
 
 
+def _unfetchable(each: Declared, fetch: FetchLimits) -> list[Problem]:
+    """Return a warning for each issuer whose keys `serve` would refuse to fetch, for all that can be told without asking."""
+    found = []
+    for at, issuer in enumerate(each.policy.issuers if each.policy is not None else ()):
+        url = issuer.keys.jwks_url or issuer.keys.discovery_url or issuer.issuer
+        if not issuer.keys.jwks and url.startswith("http://") and origin_of(url) not in fetch.insecure_origins:
+            what = f"keys are fetched over https only; for this origin alone: --fetch-insecure {origin_of(url)}"
+            found.append(each.located(Problem("AZ321", what, ("spec", "issuers", at), severity=Severity.WARNING)))
+    return found
+
+
 def load(paths: Sequence[Path], operator: Operator, fetch: FetchLimits, clock: Clock) -> Workbench:
     """Return the policies of some files and directories, loaded as `authz serve` loads them."""
     try:
@@ -73,5 +84,6 @@ def load(paths: Sequence[Path], operator: Operator, fetch: FetchLimits, clock: C
     report = updater.apply(contents.declared)
     found = [problem for stray in contents.strays for problem in stray.problems]
     found += [problem for state in report.states for problem in state.problems]
+    found += [problem for each in contents.declared for problem in _unfetchable(each, fetch)]
     found.sort(key=lambda problem: (problem.file, problem.line, problem.column))
     return Workbench(contents, tuple(found), Checker(updater.store, ring, clock, heard), heard)

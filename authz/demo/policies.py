@@ -1,5 +1,6 @@
 """The demo's policies: commented, to be read and edited."""
 
+import re
 from pathlib import Path
 from typing import Final
 
@@ -57,11 +58,30 @@ spec:
 """
 
 
+class OtherIssuerError(Exception):
+    """The folder holds edited policies for another issuer; the message says what to do."""
+
+
 def write(folder: Path, issuer: str) -> bool:
-    """Write the policies for an issuer's URL, unless the folder holds some already. Return whether they were written."""
+    """Write the policies for an issuer's URL and return whether that was needed; edited ones are kept.
+
+    Raises OtherIssuerError where they are for another issuer: every token would be refused.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    if any(folder.glob("*.yaml")):
+    if not any(folder.glob("*.yaml")):
+        (folder / "orders.yaml").write_text(ORDERS, encoding="utf-8")
+        (folder / "idps.yaml").write_text(IDPS.replace("@ISSUER@", issuer), encoding="utf-8")
+        return True
+    idps = folder / "idps.yaml"
+    text = idps.read_text(encoding="utf-8") if idps.exists() else ""
+    known = re.search(r"issuer: (http://127\.0\.0\.1:\d+)", text)
+    if known is None or known.group(1) == issuer:
         return False
-    (folder / "idps.yaml").write_text(IDPS.replace("@ISSUER@", issuer), encoding="utf-8")
-    (folder / "orders.yaml").write_text(ORDERS, encoding="utf-8")
+    if text != IDPS.replace("@ISSUER@", known.group(1)):
+        port = known.group(1).rpartition(":")[2]
+        raise OtherIssuerError(
+            f"the policies in {folder} are for the issuer {known.group(1)}: start with --issuer-port {port}, "
+            "or with --policies NEW for fresh ones"
+        )
+    idps.write_text(IDPS.replace("@ISSUER@", issuer), encoding="utf-8")
     return True

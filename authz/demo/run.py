@@ -14,12 +14,13 @@ from authz.app import Running, Service
 from authz.demo.attempts import ATTEMPTS, Outcome, tried
 from authz.demo.bootstrap import Topology, bootstrap_json
 from authz.demo.issuer import NOTICE, DemoIssuer
-from authz.demo.policies import write
+from authz.demo.policies import OtherIssuerError, write
 from authz.demo.proxy import Proxy
 from authz.demo.upstream import upstream_app
 from authz.fetch.client import FetchLimits, origin_of
 from authz.model.operator import ClientAddress, Operator
 from authz.settings import Address, Settings
+from authz.telemetry.terminal import plain
 
 LOOPBACK = "127.0.0.1"
 Say = Callable[[str], None]
@@ -62,7 +63,7 @@ class Narrator(io.StringIO):
         for line in text.splitlines():
             told = self._told(json.loads(line))
             if told:
-                self._say(told)
+                self._say(plain(told))
         return len(text)
 
     def _told(self, fields: dict[str, Any]) -> str:
@@ -101,8 +102,11 @@ async def run(binary: Path, ports: Ports, folder: Path, say: Say, act: Callable[
         issuer = DemoIssuer()
         issuer.url = f"http://{LOOPBACK}:{await _serve(stack, HttpServer(issuer.app()), ports.issuer, '--issuer-port')}"
         upstream = await _serve(stack, HttpServer(upstream_app()), ports.upstream, "the upstream")
-        if not write(folder, issuer.url):
-            say(f"kept the policies in {folder} as they are")
+        try:
+            if not write(folder, issuer.url):
+                say(f"kept the policies in {folder} as they are")
+        except OtherIssuerError as fault:
+            raise DemoError(str(fault)) from fault
         checks = await _service(stack, folder, issuer.url, ports, say)
         await _free(ports.gateway)
         topology = Topology(ports.gateway, (LOOPBACK, checks.checks.port), (LOOPBACK, upstream))

@@ -66,7 +66,7 @@ def _joined(header_map: pb.HeaderMap) -> dict[str, str]:
 def response_of(decision: Decision, request: Request | None) -> bytes:
     """Return the CheckResponse of a decision."""
     if isinstance(decision, Allow):
-        return _allowed(decision)
+        return _allowed(decision) if decision.is_shared else _allowed.__wrapped__(decision)
     return _denied(decision, request.headers if request is not None else {})
 
 

@@ -57,6 +57,7 @@ class HttpsClient:
 
     def __init__(self, limits: FetchLimits) -> None:
         self._limits = limits
+        self._known: tuple[int, ssl.SSLContext] | None = None
 
     async def get(self, url: str) -> Fetched:
         """Return the document at `url`. Raises FetchError, which names the URL and the remedy."""
@@ -92,8 +93,12 @@ class HttpsClient:
                 await answer.aclose()
 
     def _trust(self) -> ssl.SSLContext:
-        # Read at each fetch: a CA file that is replaced counts from then on, and fetches are rare.
-        return ssl.create_default_context(cafile=str(self._limits.ca_file) if self._limits.ca_file else None)
+        """Return the trust of now: a CA file that was replaced counts from then on."""
+        file = self._limits.ca_file
+        seen = file.stat().st_mtime_ns if file is not None else 0
+        if self._known is None or self._known[0] != seen:
+            self._known = seen, ssl.create_default_context(cafile=str(file) if file is not None else None)
+        return self._known[1]
 
     async def _body(self, answer: httpx2.Response, url: str) -> Fetched:
         if answer.has_redirect_location:

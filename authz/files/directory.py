@@ -40,7 +40,9 @@ class Reader:
 
     def read(self) -> Contents:
         """Return what is there now. Raises SourceError where a named file or directory is not there at all."""
-        files = {path: self._read(path) for path in _listed(self._paths)}
+        listed = _listed(self._paths)
+        gone = [each for path, file in self._files.items() if path not in listed for each in _held(file)]
+        files = {path: self._read(path, gone) for path in listed}
         self._files = files
         declared: dict[object, Declared] = {}
         strays: list[Stray] = []
@@ -54,23 +56,32 @@ class Reader:
                     declared[each.name] = each
         return Contents(tuple(declared.values()), tuple(strays), len(files))
 
-    def _read(self, path: Path) -> _File:
+    def _read(self, path: Path, gone: list[Declared]) -> _File:
         signature, known = _signature(path), self._files.get(path)
         if known is not None and known.signature == signature:
             return known
         found = tuple(_found(path))
         # A document that cannot be read hides what it held: what the file declared before, and does not now, stays.
         kept: tuple[Declared, ...] = ()
-        if known is not None and any(isinstance(each, Stray) and each.is_fault for each in found):
+        if any(isinstance(each, Stray) and each.is_fault for each in found):
             names = {each.name for each in found if isinstance(each, Declared)}
-            earlier = (*(each for each in known.found if isinstance(each, Declared)), *known.kept)
+            # A new file that cannot be read may be one that went, under another name.
+            earlier = _held(known) if known is not None else gone
             kept = tuple(each for each in earlier if each.name not in names)
         return _File(signature, found, kept)
 
 
+def _held(file: _File) -> list[Declared]:
+    return [*(each for each in file.found if isinstance(each, Declared)), *file.kept]
+
+
 def _found(path: Path) -> list[Declared | Stray]:
     try:
-        data = path.read_bytes()
+        # Not a pipe, on which reading would wait, nor a device, which has no end.
+        if not path.is_file():
+            raise OSError("not a file")
+        with path.open("rb") as file:
+            data = file.read(MAX_BYTES + 1)
         if len(data) > MAX_BYTES:
             raise OSError(f"larger than {MAX_BYTES // 1024 // 1024} MiB")
         text = data.decode("utf-8")
@@ -87,12 +98,15 @@ def _twice(each: Declared, first: Declared) -> Stray:
 
 
 def _listed(paths: tuple[Path, ...]) -> list[Path]:
-    """Return the policy files among and below `paths`, sorted. Hidden names are left out: Kubernetes' `..data` among them."""
+    """Return the policy files among and below `paths`, sorted. Hidden names are left out: Kubernetes' `..data` among them.
+
+    A directory below that cannot be read is listed itself: a fault of its own, and no reason to lose the others.
+    """
     found: dict[Path, None] = {}
     for path in paths:
         try:
             if path.is_dir():
-                found.update(dict.fromkeys(_below(path, set())))
+                found.update(dict.fromkeys(_below(path, path.resolve(), set())))
             elif path.exists():
                 found[path] = None
             else:
@@ -102,10 +116,10 @@ def _listed(paths: tuple[Path, ...]) -> list[Path]:
     return list(found)
 
 
-def _below(directory: Path, seen: set[Path]) -> list[Path]:
-    """Return the policy files of a directory that was not `seen` yet: a link may lead to one above."""
+def _below(directory: Path, root: Path, seen: set[Path]) -> list[Path]:
+    """Return the policy files of a directory that was not `seen` yet and is below `root`: a link may lead anywhere."""
     real = directory.resolve()
-    if real in seen:
+    if real in seen or not real.is_relative_to(root):
         return []
     seen.add(real)
     found: list[Path] = []
@@ -113,7 +127,10 @@ def _below(directory: Path, seen: set[Path]) -> list[Path]:
         if entry.name.startswith("."):
             continue
         if entry.is_dir():
-            found += _below(entry, seen)
+            try:
+                found += _below(entry, root, seen)
+            except OSError:
+                found.append(entry)
         elif entry.suffix in SUFFIXES:
             found.append(entry)
     return found

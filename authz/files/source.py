@@ -26,7 +26,7 @@ class DirectorySource:
 
     async def first(self) -> Contents:
         """Return what the directory holds. Raises SourceError."""
-        return self._reader.read()
+        return await asyncio.to_thread(self._reader.read)
 
     def changes(self) -> AsyncIterator[Contents | SourceError]:
         """Yield what it holds after each change, or why it cannot be read now."""

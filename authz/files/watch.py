@@ -26,11 +26,17 @@ async def changes(directory: Path, reader: Reader) -> AsyncIterator[Contents | S
         seen = await _settled(reader)
         if _same(seen, known):
             continue
-        known = seen
         try:
-            yield seen if isinstance(seen, SourceError) else reader.read()
+            if isinstance(seen, SourceError):
+                raise seen
+            # In a thread: reading YAML takes a while, and checks go on meanwhile.
+            contents = await asyncio.to_thread(reader.read)
         except SourceError as fault:
+            known = fault
             yield fault
+        else:
+            known = reader.seen()
+            yield contents
 
 
 async def _notices(directory: Path) -> AsyncIterator[None]:

@@ -22,6 +22,7 @@ class Allow:
             said by `remove_query`.
         strip_cookies: names of cookies that hold credentials; they are cut out of the request's `cookie` header.
         shadows: what policies and rules in Shadow would have decided.
+        is_shared: whether other requests get this very value; one that was made for a single request is not worth keeping.
     """
 
     reason: Reason
@@ -36,6 +37,7 @@ class Allow:
     strip_queries: frozenset[str] = frozenset()
     strip_cookies: frozenset[str] = frozenset()
     shadows: "tuple[Shadow, ...]" = ()
+    is_shared: bool = True
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -88,7 +88,7 @@ def guard(reader: Reader, conditions_of: tuple[JwtCondition, ...]) -> Guard:
             for issuers, wanted in audiences:
                 if identity.issuer.name in issuers and (not wanted or not wanted.isdisjoint(held)):
                     return None
-            return Failure(Reason.TOKEN_AUDIENCE, Rank.ANONYMOUS, want, listed(held))
+            return None if view.unasked else Failure(Reason.TOKEN_AUDIENCE, Rank.ANONYMOUS, want, listed(held))
         if identity.rank <= Rank.NOT_PRESENTED or identity.unasked:
             return None
         return Failure(identity.reason, Rank.ANONYMOUS, identity.want, identity.got, undecided=identity.undecided)

@@ -108,7 +108,8 @@ class CompiledPolicy:
 
     def __init__(self, policy: Policy, parts: Parts | None) -> None:
         self.name = str(policy.name)
-        self.age = (policy.created, self.name)
+        # A policy that cannot be used decides only where no other does: a mistake of one must not shut out the others.
+        self.age = (parts is None, policy.created, self.name)
         self.hosts = policy.hosts
         self.prefixes = tuple(paths.bare_prefix(prefix) for prefix in policy.path_prefixes or ("/",))
         self.is_shadow = policy.mode is Mode.SHADOW

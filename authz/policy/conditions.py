@@ -30,7 +30,7 @@ def header_test(condition: HeaderCondition) -> HeaderTest:
         value = fold(value)
         if value in values:
             return True
-        return None if "," in value and any(part.strip(" ") in values for part in value.split(",")) else False
+        return None if "," in value and any(part.strip(" \t") in values for part in value.split(",")) else False
 
     return test
 

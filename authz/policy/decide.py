@@ -120,8 +120,9 @@ def _named_too(snapshot: Snapshot, view: View, first: Allow) -> Decision:
 
 def _both(first: Allow, second: Allow) -> Decision:
     headers = dict(first.set_headers)
+    folded = {name.replace("_", "-"): value for name, value in first.set_headers}
     for name, value in second.set_headers:
-        if headers.setdefault(name, value) != value:
+        if headers.setdefault(name, value) != value or folded.get(name.replace("_", "-"), value) != value:
             return replace(POLICY_CONFLICTED, policy=first.policy, rule=first.rule, want=second.policy, got=name)
     removed = dict.fromkeys((*first.remove_headers, *second.remove_headers))
     return replace(
@@ -130,6 +131,7 @@ def _both(first: Allow, second: Allow) -> Decision:
         remove_headers=tuple(name for name in removed if name not in headers),
         strip_queries=first.strip_queries | second.strip_queries,
         strip_cookies=first.strip_cookies | second.strip_cookies,
+        is_shared=False,
     )
 
 
@@ -144,7 +146,7 @@ def _stripped(allow: Allow, request: Request) -> Allow:
         headers = (*headers, ("cookie", cookie))
     elif cookie is not None:
         removed = (*removed, "cookie")
-    return replace(allow, set_headers=headers, remove_headers=removed, remove_query=names)
+    return replace(allow, set_headers=headers, remove_headers=removed, remove_query=names, is_shared=False)
 
 
 def decide_policy(policy: CompiledPolicy, view: View) -> Decision:

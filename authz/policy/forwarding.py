@@ -13,6 +13,7 @@ from authz.policy.conditions import claim_at, claim_text
 
 MAX_VALUE: Final = 4096
 MAX_SEPARATORS: Final = 5
+MAX_NAMES: Final = 32
 _NAME: Final = re.compile(r"[a-z0-9]+(?:[-_][a-z0-9]+)*")
 _VALUE: Final = re.compile(r"[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?")
 _UNSAFE: Final = re.compile(r"[^\x20-\x7e]|%|^ | $")

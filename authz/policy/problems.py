@@ -22,6 +22,7 @@ def problems(policy: Policy, operator: Operator) -> list[Problem]:
         *_audiences(policy),
         *(found for item, path in _items(policy) for found in _item(item, path, policy, operator)),
         *(found for at, rule in enumerate(policy.rules) for found in _rule(rule, ("spec", "rules", at), operator)),
+        *_forwarded_names(policy),
         *_answers(policy),
         *unreachable(policy),
     ]
@@ -113,6 +114,10 @@ def _item(item: Item, path: Path, policy: Policy, operator: Operator) -> Iterato
             if audience not in policy.audiences:
                 what = f"{audience} is not among spec.audiences, so this narrows to nothing"
                 yield Problem("AZ306", what, (*path, "jwt", "audiences", at))
+    for at, header in enumerate(item.headers):
+        if header.name.lower() == "host":
+            what = "the host is not among the headers that Envoy tells, so this would never hold; use spec.hosts"
+            yield Problem("AZ320", what, (*path, "headers", at, "name"))
     if item.addresses is not None:
         yield from _addresses(item.addresses, (*path, "clientIP"), operator)
 
@@ -141,9 +146,10 @@ def _rule(rule: Rule, path: Path, operator: Operator) -> Iterator[Problem]:
     for at, header in enumerate(rule.forward):
         here = (*path, "forward", "headers", at)
         yield from _forwarded(header, here, operator)
-        if header.name.lower() in seen:
-            yield Problem("AZ314", f"{header.name} is forwarded twice; keep one", (*here, "name"))
-        seen.add(header.name.lower())
+        folded = header.name.lower().replace("_", "-")
+        if folded in seen:
+            yield Problem("AZ314", f"{header.name} is forwarded twice (backends take - and _ for the same); keep one", (*here, "name"))
+        seen.add(folded)
 
 
 def _forwarded(header: ForwardedHeader, path: Path, operator: Operator) -> Iterator[Problem]:
@@ -151,6 +157,13 @@ def _forwarded(header: ForwardedHeader, path: Path, operator: Operator) -> Itera
         yield Problem("AZ312", why, (*path, "name"))
     if header.value and (why := forwarding.value_problem(header.value)):
         yield Problem("AZ313", why, (*path, "value"))
+
+
+def _forwarded_names(policy: Policy) -> Iterator[Problem]:
+    names = {header.name.lower() for rule in policy.rules for header in rule.forward}
+    if len(names) > forwarding.MAX_NAMES:
+        what = f"{len(names)} different headers are forwarded, and each is removed from every request in every spelling"
+        yield Problem("AZ319", f"{what}; at most {forwarding.MAX_NAMES}", ("spec", "rules"))
 
 
 def _answers(policy: Policy) -> Iterator[Problem]:

@@ -22,16 +22,18 @@ class View:
         path: the canonical path.
         now: Unix time in seconds, the same for the whole check.
         trace: where steps are written down, or None.
+        unasked: whether the token that the last reader found stood in cookies only, which browsers send by themselves.
         wanted: what a caller may wait for (keys that are being fetched) before asking once more.
     """
 
-    __slots__ = ("_address", "_address_of", "_identity", "_reader", "now", "path", "request", "trace", "wanted")
+    __slots__ = ("_address", "_address_of", "_identity", "_reader", "now", "path", "request", "trace", "unasked", "wanted")
 
     def __init__(self, request: Request, path: str, now: float, address_of: AddressOf, trace: Trace | None) -> None:
         self.request = request
         self.path = path
         self.now = now
         self.trace = trace
+        self.unasked = False
         self.wanted: list[object] = []
         self._address_of = address_of
         self._address: int | None = None

@@ -80,4 +80,6 @@ class Checker:
         except Exception as fault:  # noqa: BLE001 - whatever a policy in Shadow does, the decision stands
             self._audit.failed(fault)
             return decision
-        return replace(decision, shadows=found) if found else decision
+        if not found:
+            return decision
+        return replace(decision, shadows=found) if isinstance(decision, Deny) else replace(decision, shadows=found, is_shared=False)

@@ -29,6 +29,7 @@ class KeyTimes:
         first_retry: the wait after a first failure; it doubles with each further one.
         last_retry: the longest wait after a failure.
         stale: how long keys stay in use while no fetch succeeds.
+        at_once: how many fetches may be under way (a number, not seconds).
     """
 
     refresh: float = 300
@@ -38,6 +39,7 @@ class KeyTimes:
     first_retry: float = 1
     last_retry: float = 60
     stale: float = 86_400
+    at_once: int = 16
 
 
 class IssuerKeys:
@@ -88,6 +90,7 @@ class KeyRing:
         self._times: Final = times or KeyTimes()
         self._known: dict[_Identity, IssuerKeys] = {}
         self._woken = asyncio.Event()
+        self._ways_out = asyncio.Semaphore(times.at_once if times else KeyTimes().at_once)
 
     def of(self, issuer: Issuer) -> IssuerKeys:
         """Return what is known of an issuer's keys, from now on kept. Issuers that differ in name or places only share."""
@@ -148,7 +151,8 @@ class KeyRing:
     async def _fetch(self, known: IssuerKeys) -> None:
         times, issuer = self._times, known.source
         try:
-            fetched = await self._fetcher.fetch(issuer)
+            async with self._ways_out:
+                fetched = await self._fetcher.fetch(issuer)
             if known.keys is None or known.keys.text != fetched.text:
                 known.keys = key_set(fetched.text, issuer.algorithms)
         except (FetchError, KeySetError) as fault:

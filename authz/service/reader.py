@@ -41,7 +41,8 @@ class TokenReader:
         if isinstance(presented, Failure):
             view.note(Step(3, "token", "", False, presented.got, presented.want))
             return presented
-        text = presented.token.encode("utf-8", "surrogateescape")
+        view.unasked = presented.unasked
+        text = presented.token.reveal().encode("utf-8", "surrogateescape")
         # Where a token stands belongs to it: an issuer that is read from a header vouches for nothing in a cookie.
         digest = sha256(self._salt + presented.mark + b"." + text).digest()
         principal = self._memory.get(digest) if view.trace is None else None
@@ -57,7 +58,7 @@ class TokenReader:
 
     def _verified(self, presented: Presented, view: View, digest: bytes, size: int) -> Principal | Failure:
         view.note(Step(3, "token", "", True, f"{' and '.join(map(str, presented.places))}, {size} bytes"))
-        read = jws.read(presented.token)
+        read = jws.read(presented.token.reveal())
         if isinstance(read, Failure):
             view.note(Step(3, "form", "", False, read.got, read.want))
             return read

@@ -1,7 +1,8 @@
-"""Structured lines on a stream: one JSON object each. What a client presented is never among the fields.
+"""Structured lines on a stream: one JSON object each.
 
-Lines are collected and written a few times a second, away from the loop that answers checks: a reader that does not keep
-up costs lines, which are counted, and never a check.
+A credential is never among the fields; what a verified or refused token claims may be (`want`, `got`). Lines are collected and
+written a few times a second, away from the loop that answers checks: a reader that does not keep up costs lines, which are
+counted, and never a check.
 """
 
 import asyncio

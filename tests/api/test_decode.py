@@ -148,7 +148,7 @@ def test_a_mistake_is_reported_once_with_its_place(name):
         ("      jwt:", "      client_ip: {}\n      jwt:", "unknown field client_ip; did you mean clientIP?"),
         ("type: PathPrefix", "type: pathprefix", "did you mean PathPrefix?"),
         ("spec:", "spec:\n  mode: Enforced", "mode is one of Enforce, Shadow; did you mean Enforce?"),
-        ("type: PathPrefix", "type: glob", "type is one of Exact, PathPrefix, Template, RegularExpression; known here"),
+        ("type: PathPrefix", "type: glob", "type is one of Exact, PathPrefix, Template, RegularExpression"),
         ("      jwt:", "      zzz: 1\n      jwt:", "known here: name, jwt, anonymous, clientIP, headers"),
         ("{type: PathPrefix, value: /orders}", "{type: Exact}", "value is missing; add it"),
         ("[orders]", "[7]", 'put it in quotes: "7"'),

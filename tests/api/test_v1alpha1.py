@@ -3,7 +3,9 @@
 import pytest
 from pydantic import ValidationError
 
+from authz.api.decode import read
 from authz.api.v1alpha1 import AuthPolicySpec
+from tests.builders import a_manifest
 
 JWT = {"issuers": ["idp"]}
 ANYONE = {"name": "a", "anonymous": {}}
@@ -137,3 +139,12 @@ def test_a_spec_cannot_be_changed():
     spec = AuthPolicySpec.model_validate(_rule())
     with pytest.raises(ValidationError):
         spec.mode = "Shadow"
+
+
+@pytest.mark.parametrize("url", ["https://bob:s3cret@idp.example.com/keys", "https://bob@idp.example.com"])
+def test_a_url_holds_no_credentials(url: str) -> None:
+    text = a_manifest(
+        f"hosts: [a.example]\naudiences: [a]\nissuers: [{{name: i, issuer: x, jwksURL: '{url}'}}]\nrules: [{{name: none, allow: []}}]"
+    )
+    (declared,) = read(text)
+    assert [problem.where for problem in declared.problems] == ["spec.issuers[0].jwksURL"]

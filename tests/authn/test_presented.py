@@ -20,7 +20,7 @@ def _found(*places, target="/", **headers):
 
 def _token(*places, **sent):
     found = _found(*places, **sent)
-    return found.token if isinstance(found, Presented) else found.reason
+    return found.token.reveal() if isinstance(found, Presented) else found.reason
 
 
 # A header with a scheme.
@@ -151,7 +151,7 @@ def test_a_request_without_cookies_presents_nothing_in_them():
 
 def test_places_are_looked_at_in_the_order_written():
     found = _found(QUERY, HEADER, target="/?access_token=T", x_token="T")
-    assert (found.token, found.places) == ("T", (QUERY, HEADER))
+    assert (found.token.reveal(), found.places) == ("T", (QUERY, HEADER))
     assert _found(HEADER, QUERY, target="/?access_token=T", x_token="T").places == (HEADER, QUERY)
     assert _found(HEADER, QUERY, target="/?access_token=T").places == (QUERY,)
 
@@ -159,7 +159,7 @@ def test_places_are_looked_at_in_the_order_written():
 def test_two_different_tokens_in_two_places_are_several_credentials():
     failure = _found(AUTHORIZATION_BEARER, QUERY, target="/?access_token=U", authorization="Bearer T")
     assert failure.reason is Reason.CREDENTIALS_MULTIPLE
-    assert failure.got == "different tokens in header authorization (Bearer) and query access_token"
+    assert failure.got == "several in header authorization (Bearer) and query access_token"
 
 
 def test_what_is_missing_is_said_for_every_place():
@@ -196,4 +196,4 @@ def test_where_a_token_stood_is_marked_apart():
 
 
 def test_a_token_never_shows_itself():
-    assert repr(_found(HEADER, x_token="s3cret")) == "Presented(header x-token, 6 characters)".replace("x-token", "X-Token")
+    assert repr(_found(HEADER, x_token="s3cret")) == "Presented(header X-Token, •••)"

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from authz.envoy import codec
 from authz.envoy.codec import request_of, response_of
 from authz.envoy.pb import ext_authz_pb2 as pb
 from authz.model.decision import Allow, Deny
@@ -257,3 +258,10 @@ def test_a_cookie_of_other_octets_beside_the_credential_is_no_fault_of_ours() ->
     assert request is not None
     decision = Installation(POLICY).decide(request)
     assert check_response(response_of(decision, request)).status.code == 0
+
+
+def test_answers_made_for_one_request_are_not_kept() -> None:
+    before = codec._allowed.cache_info().currsize
+    for number in range(100):
+        response_of(Allow(Reason.RULE_ALLOW, set_headers=(("cookie", f"a={number}"),), is_shared=False), None)
+    assert codec._allowed.cache_info().currsize == before

@@ -318,3 +318,30 @@ def test_a_link_to_the_directory_itself_does_not_multiply_what_it_holds(tmp_path
     (tmp_path / "orders.yaml").write_text(GOOD)
     (tmp_path / "again").symlink_to(".")
     assert Reader([tmp_path]).read().files == 1
+
+
+def test_a_broken_file_that_is_renamed_keeps_what_it_held(tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text(a_manifest("hosts: [api.example.com]\nrules: [{name: none, allow: []}]"))
+    reader = Reader([tmp_path])
+    reader.read()
+    (tmp_path / "a.yaml").write_text("spec: [")
+    assert [str(each.name) for each in reader.read().declared] == ["shop/orders"]
+    (tmp_path / "a.yaml").rename(tmp_path / "b.yaml")
+    assert [str(each.name) for each in reader.read().declared] == ["shop/orders"]
+    (tmp_path / "b.yaml").unlink()
+    assert reader.read().declared == ()
+
+
+def test_a_pipe_or_device_is_a_fault_and_not_read(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.yaml")
+    (tmp_path / "zero.yaml").symlink_to("/dev/zero")
+    found = Reader([tmp_path]).read()
+    assert len(found.faults) == 2
+
+
+def test_a_link_out_of_the_directory_is_not_followed(tmp_path: Path) -> None:
+    (tmp_path / "policies").mkdir()
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "a.yaml").write_text(a_manifest("hosts: [api.example.com]\nrules: [{name: none, allow: []}]"))
+    (tmp_path / "policies" / "out").symlink_to(tmp_path / "elsewhere")
+    assert Reader([tmp_path / "policies"]).read().declared == ()

@@ -157,3 +157,8 @@ def test_a_separator_splits_before_values_are_compared():
 )
 def test_scopes_are_read_from_scope_and_scp(claims, scopes):
     assert conditions.scopes_of(claims) == scopes
+
+
+@pytest.mark.parametrize("sent", ["x,internal", "x, internal", "x,\tinternal", "internal\t,x"])
+def test_a_repeated_header_is_undecided_whatever_stands_around_the_comma(sent: str) -> None:
+    assert conditions.header_test(HeaderCondition("x-k", ("internal",)))({"x-k": sent}) is None

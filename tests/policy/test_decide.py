@@ -517,3 +517,14 @@ def test_the_client_address_setting_reaches_the_decision():
     request = a_request(peer="10.0.0.1", headers={"x-forwarded-for": "192.0.2.7,10.0.0.1"})
     assert _decided(spec, request, operator=operator).reason is Reason.RULE_ALLOW
     assert _decided(spec, a_request(peer="10.0.0.1"), operator=operator).reason is Reason.IP_UNKNOWN
+
+
+COOKIE = ", tokenFrom: [{cookie: session}]"
+
+
+def test_an_allow_whose_cookies_were_cut_is_no_ones_elses() -> None:
+    rules = "[{name: all, allow: [{name: anyone, anonymous: {}}]}]"
+    spec = f"hosts: [api.example.com]\naudiences: [orders]\nissuers: [{issuer_yaml(more=COOKIE)}]\nrules: {rules}"
+    installation = Installation(a_manifest(spec))
+    assert installation.decide(a_request()).is_shared
+    assert not installation.decide(a_request(headers={"cookie": "session=x; a=1"})).is_shared

@@ -356,3 +356,12 @@ def test_warnings_do_not_keep_a_policy_out() -> None:
     installation = Installation(idps(cookie))
     assert codes(installation, "platform/idps") == ["AZ310"]
     assert state(installation, "platform/idps").accepted
+
+
+def test_a_policy_that_cannot_be_used_does_not_shut_out_one_that_can() -> None:
+    spec = "hosts: [api.example.com]\nrules: [{name: all, allow: [{name: anyone, anonymous: {}}]}]"
+    broken = a_manifest('hosts: [api.example.com]\npathPrefixes: ["/mine//x"]\nrules: [{name: none, allow: []}]', name="a", namespace="a")
+    installation = Installation(broken, a_manifest(spec))
+    assert installation.decide(a_request()).reason.value == "rule.allow"
+    installation.apply(broken)
+    assert installation.decide(a_request()).reason.value == "policy.invalid"
