@@ -11,6 +11,7 @@ from pydantic_core import ErrorDetails
 from authz.api import v1alpha1
 from authz.api.convert import policy_of, target_of
 from authz.api.manifest import Document, Unreadable, documents
+from authz.api.salvage import salvaged
 from authz.model.declared import Declared, Stray
 from authz.model.policy import PolicyName
 from authz.model.problem import Problem, Severity
@@ -83,20 +84,23 @@ def decode(document: Document, file: str = "") -> Declared | Stray:
     """Return the AuthPolicy that a document holds, as far as it can be read, with every mistake in its form."""
     found = list(document.problems)
     manifest, errors = _validated(document.value)
-    found += [_problem(error, document.value) for error in errors]
-    if manifest is None and errors and all(error["type"] == "extra_forbidden" for error in errors):
-        # Unknown fields apart it can be read: say what else is wrong in the same breath.
-        manifest, further = _validated(_without(document.value, [error["loc"] for error in errors]))
-        found += [_problem(error, document.value) for error in further]
+    found += [_problem(error) for error in errors]
+    places: Mapping[Path, tuple[int, int]] = document.places
+    if manifest is None:
+        rest, further = salvaged(document.value, errors, lambda value: _validated(value)[1])
+        found += [_problem(error) for error in further]
+        manifest, _ = _validated(rest.value)
+        places = {path: place for path, old in rest.origin.items() if (place := document.places.get(old))}
     if manifest is not None:
-        found += list(_repeated(manifest.spec, ("spec",)))
+        repeated = _repeated(manifest.spec, ("spec",))
+        found += [replace(each, path=rest.origin.get(each.path, each.path)) if errors else each for each in repeated]
     name = _name(document.value)
     policy = policy_of(name, manifest.metadata.generation, manifest.spec, manifest.metadata.created) if name and manifest else None
     target = target_of(name, document.value.get("spec")) if name else None
     # A name that cannot be read still lends its places to the problems.
-    declared = Declared(name or PolicyName("", ""), policy, target, file=file, places=document.places)
-    placed = tuple(declared.located(_in_file(problem, file)) for problem in found)
-    return replace(declared, problems=placed) if name else Stray(placed, is_fault=True)
+    whole = Declared(name or PolicyName("", ""), policy, target, file=file, places=document.places, is_partial=bool(errors))
+    placed = tuple(whole.located(_in_file(problem, file)) for problem in found)
+    return replace(whole, problems=placed, places=places) if name else Stray(placed, is_fault=True)
 
 
 def decode_object(value: Mapping[str, Any]) -> Declared | Stray:
@@ -119,25 +123,11 @@ def _name(value: Mapping[str, Any]) -> PolicyName | None:
     return PolicyName(metadata.namespace, metadata.name)
 
 
-def _without(value: Any, paths: list[Path]) -> Any:  # noqa: ANN401 - arbitrary YAML
-    """Return a copy of `value` without the members at `paths`."""
-    gone = set(paths)
-
-    def copy(here: Any, path: Path) -> Any:  # noqa: ANN401 - arbitrary YAML
-        if isinstance(here, dict):
-            return {key: copy(item, (*path, key)) for key, item in here.items() if (*path, key) not in gone}
-        if isinstance(here, list):
-            return [copy(item, (*path, at)) for at, item in enumerate(here)]
-        return here
-
-    return copy(value, ())
-
-
 def _in_file(problem: Problem, file: str) -> Problem:
     return replace(problem, file=file)
 
 
-def _problem(error: ErrorDetails, value: Any) -> Problem:  # noqa: ANN401 - arbitrary YAML
+def _problem(error: ErrorDetails) -> Problem:
     path, kind = tuple(error["loc"]), error["type"]
     last = _called(path)
     if kind == "extra_forbidden":

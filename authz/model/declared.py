@@ -20,6 +20,7 @@ class Declared:
         problems: what was found wrong while it was read.
         file: where it stands; "" where it came from elsewhere.
         places: line and column, from 1, of what stands in it, by path.
+        is_partial: whether parts that cannot be read were left out of `policy`; it is good for finding further mistakes only.
     """
 
     name: PolicyName
@@ -28,6 +29,7 @@ class Declared:
     problems: tuple[Problem, ...] = ()
     file: str = ""
     places: Mapping[Path, tuple[int, int]] = field(default_factory=dict, repr=False, compare=False)
+    is_partial: bool = False
 
     def located(self, problem: Problem) -> Problem:
         """Return a problem that is known by its path with file, line and column."""

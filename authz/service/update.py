@@ -6,7 +6,7 @@ was never accepted answers 503 where it is known for which hosts. A deleted one 
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from authz.model.declared import Declared
 from authz.model.issuer import Issuer
@@ -27,6 +27,8 @@ from authz.service.slices import Steps, at_once
 from authz.service.tokens import TokenMemory
 
 T = TypeVar("T")
+# Problems that may come only of what was left out of a policy that cannot be read whole.
+_OF_HOLES: Final = frozenset({"AZ303", "AZ304", "AZ305", "AZ306", "AZ316", "AZ317", "AZ318"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +134,10 @@ class Updater:
         """
         newest, earlier = self._sound(each), self._accepted.get(each.name)
         missing: list[Problem] = []
+        if each.policy is not None and newest != each.policy and not _touches_references(self._judged[each.name][1]):
+            # Not used, for its other mistakes; but what it lacks is told with them.
+            issuers, missing = resolve(each.policy, definers, listed)
+            missing += dangling(each.policy, issuers)
         for policy in (newest, earlier if earlier != newest else None):
             if policy is None:
                 continue
@@ -149,7 +155,8 @@ class Updater:
             return known
         found = list(each.problems)
         if each.policy is not None:
-            found += [each.located(problem) for problem in own_problems(each.policy, self._operator)]
+            own = own_problems(each.policy, self._operator)
+            found += [each.located(problem) for problem in own if not each.is_partial or problem.code not in _OF_HOLES]
         return each, tuple(found)
 
     def _build(self, policy: Policy, issuers: dict[str, Issuer], owned: frozenset[str]) -> _Built:
@@ -186,6 +193,11 @@ def _for_each(listed: Mapping[PolicyName, Declared], work: Callable[[Declared], 
         found[name] = work(each)
         yield
     return found
+
+
+def _touches_references(found: Iterable[Problem]) -> bool:
+    places = {("spec", "issuers"), ("spec", "definitionsFrom"), ("spec",)}
+    return any(problem.path[:2] in places and problem.code < "AZ2" for problem in found)
 
 
 def _errors(found: Iterable[Problem]) -> list[Problem]:

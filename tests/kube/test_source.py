@@ -50,7 +50,7 @@ def test_an_object_that_cannot_be_read_still_says_which_hosts_it_is_for() -> Non
         task = asyncio.create_task(source.run())
         try:
             (declared,) = (await source.first()).declared
-            assert declared.policy is None
+            assert declared.is_partial
             assert declared.target is not None
             assert declared.target.hosts == ("api.example.com",)
             assert declared.problems[0].where == "spec.rules"
