@@ -71,8 +71,7 @@ class Narrator(io.StringIO):
             return _decision_words(fields)
         match fields.get("event"):
             case "policies.loaded" if self._loaded:
-                stale = f"; of {', '.join(fields['stale'])} an earlier version, until its mistakes are mended" if fields["stale"] else ""
-                return f"policies read anew: {fields['in_force']} in force{stale}"
+                return _loaded_words(fields)
             case "policies.loaded":
                 self._loaded = True
             case "policy.problem":
@@ -84,6 +83,17 @@ class Narrator(io.StringIO):
             case "fault":
                 return f"a fault of ours: {fields['kind']} in {fields['where']}"
         return ""
+
+
+def _loaded_words(fields: dict[str, Any]) -> str:
+    told = f"policies read anew: {fields['in_force']} in force"
+    if fields["stale"]:
+        told += f"; of {', '.join(fields['stale'])} an earlier version, until its mistakes are mended"
+    if fields["unusable"]:
+        told += f"; {', '.join(fields['unusable'])} cannot be used and answers 503"
+    if fields["level"] == "error" and not fields["stale"] and not fields["unusable"]:
+        told += "; a file that cannot be read stays as it was"
+    return told
 
 
 def _decision_words(fields: dict[str, Any]) -> str:

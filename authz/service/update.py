@@ -74,7 +74,7 @@ class _Built:
 
     inputs: tuple[Policy, dict[str, Issuer], frozenset[str]]
     compiled: CompiledPolicy
-    readers: tuple[TokenReader, ...]
+    readers: dict[tuple[tuple[Issuer, ...], tuple[str, ...]], TokenReader]
 
 
 class Updater:
@@ -164,14 +164,16 @@ class Updater:
         earlier = self._built.get(policy.name)
         if earlier is not None and earlier.inputs == inputs:
             return earlier
-        readers: list[TokenReader] = []
+        # Where only the headers of other policies changed, the readers stay, and with them the tokens that they remember.
+        known = earlier.readers if earlier is not None and earlier.inputs[:2] == inputs[:2] else {}
+        readers: dict[tuple[tuple[Issuer, ...], tuple[str, ...]], TokenReader] = {}
 
         def reader_of(some: tuple[Issuer, ...], audiences: tuple[str, ...]) -> Reader:
-            readers.append(TokenReader(some, audiences, self._ring, self._memory))
-            return readers[-1]
+            key = (some, audiences)
+            readers[key] = known.get(key) or TokenReader(some, audiences, self._ring, self._memory)
+            return readers[key]
 
-        compiled = compile_policy(policy, issuers, owned, reader_of)
-        return _Built(inputs, compiled, tuple(readers))
+        return _Built(inputs, compile_policy(policy, issuers, owned, reader_of), readers)
 
     def _state(self, each: Declared, choice: _Choice, snapshot: Snapshot) -> State:
         found = [*self._judged[each.name][1], *(each.located(problem) for problem in choice.missing)]
@@ -210,7 +212,7 @@ def _owned(policies: Iterable[Policy]) -> frozenset[str]:
 
 
 def _key_states(built: Iterable[_Built]) -> Iterable[IssuerKeys]:
-    return (state for each in built for reader in each.readers for state in reader.states)
+    return (state for each in built for reader in each.readers.values() for state in reader.states)
 
 
 def _conflicts(name: PolicyName, snapshot: Snapshot) -> list[Problem]:

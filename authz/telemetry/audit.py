@@ -51,9 +51,14 @@ class Auditor:
     def reloaded(self, states: tuple[State, ...], problems: Iterable[Problem], now: float, *, ok: bool) -> None:
         """Count an update, and write what is wrong."""
         self._metrics.reloaded(states, now, ok=ok)
-        in_force = sum(state.in_force for state in states)
-        stale = [str(state.name) for state in states if state.in_use and not state.accepted]
-        self._lines.event("info" if ok else "error", "policies.loaded", policies=len(states), in_force=in_force, stale=stale[:32])
+        self._lines.event(
+            "info" if ok else "error",
+            "policies.loaded",
+            policies=len(states),
+            in_force=sum(state.in_force for state in states),
+            stale=[str(state.name) for state in states if state.in_use and not state.accepted][:32],
+            unusable=[str(state.name) for state in states if not state.in_use][:32],
+        )
         for problem in problems:
             self._lines.event(
                 problem.severity.value,

@@ -365,3 +365,20 @@ def test_a_policy_that_cannot_be_used_does_not_shut_out_one_that_can() -> None:
     assert installation.decide(a_request()).reason.value == "rule.allow"
     installation.apply(broken)
     assert installation.decide(a_request()).reason.value == "policy.invalid"
+
+
+def test_a_header_that_another_policy_forwards_voids_no_remembered_token() -> None:
+    spec = (
+        f"hosts: [api.example.com]\naudiences: [orders]\nissuers: [{issuer_yaml()}]\n"
+        "rules: [{name: all, allow: [{name: users, jwt: {issuers: [idp]}}]}]"
+    )
+    other = (
+        "hosts: [other.example.com]\nrules: [{name: all, allow: [{name: anyone, anonymous: {}}], "
+        "forward: {headers: [{name: x-auth-plan, value: gold}]}}]"
+    )
+    installation = Installation(a_manifest(spec))
+    token = a_token()
+    assert "x-auth-plan" not in installation.decide(a_request(token=token)).remove_headers
+    installation.apply(a_manifest(spec), a_manifest(other, name="other"))
+    assert "x-auth-plan" in installation.decide(a_request(token=token)).remove_headers
+    assert len(installation.memory) == 1, "the token was not verified again"
