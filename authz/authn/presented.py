@@ -41,30 +41,32 @@ class Finder:
     __slots__ = ("_finds", "_want")
 
     def __init__(self, places: tuple[Place, ...]) -> None:
-        self._finds = tuple((place, _find(place), bytes((at,))) for at, place in enumerate(places))
+        self._finds = tuple(((place,), _find(place), bytes((at,)), place.kind is PlaceKind.COOKIE) for at, place in enumerate(places))
         self._want = ", ".join(str(place) for place in places)
 
     def find(self, request: Request) -> Presented | Failure:
         """Return the token, or why there is none that could be checked."""
-        token: str | None = None
-        places: list[Place] = []
-        marks = b""
-        several = False
-        for place, find, mark in self._finds:
-            for found in find(request):
-                several = several or (token is not None and token != found)
-                token = found
-                if place not in places:
-                    places.append(place)
-                    marks += mark
-        if token is None:
-            return Failure(Reason.CREDENTIALS_MISSING, Rank.NOT_PRESENTED, self._want)
+        only: Presented | None = None
+        for places, find, mark, unasked in self._finds:
+            tokens = find(request)
+            if not tokens:
+                continue
+            if only is not None or len(tokens) > 1:
+                return self._of_several(request)
+            only = Presented(tokens[0], places, mark, unasked=unasked)
+        return only or Failure(Reason.CREDENTIALS_MISSING, Rank.NOT_PRESENTED, self._want)
+
+    def _of_several(self, request: Request) -> Presented | Failure:
+        """Return the token that stands in several places, or a failure where they are several tokens."""
+        found = [(token, place, mark) for (place,), find, mark, _ in self._finds for token in find(request)]
+        places = tuple(dict.fromkeys(place for _, place, _ in found))
         unasked = all(place.kind is PlaceKind.COOKIE for place in places)
-        if several:
+        if len({token for token, _, _ in found}) > 1:
             got = f"several in {' and '.join(map(str, places))}"
             # Which of them would be the caller's cannot be told.
             return Failure(Reason.CREDENTIALS_MULTIPLE, Rank.UNREADABLE, "one token", got, undecided=True, unasked=unasked)
-        return Presented(token, tuple(places), marks, unasked=unasked)
+        marks = b"".join(dict.fromkeys(mark for _, _, mark in found))
+        return Presented(found[0][0], places, marks, unasked=unasked)
 
 
 def _find(place: Place) -> Find:
