@@ -119,7 +119,7 @@ class AuthPolicySpec(Object):
     definitions_from: Annotated[list[DefinitionsRef], Field(min_length=1, max_length=8)] | None = Field(None, alias="definitionsFrom")
     """AuthPolicies whose issuers may be named here; one level, and a local name wins."""
     audiences: Annotated[list[Text], Field(min_length=1, max_length=16)] | None = None
-    """For whom a token must be: one of these must be in `aud`. Required where `jwt` is used."""
+    """For whom a token must be: one of these must be in `aud`. Required where `jwt` is used. Not a client id: ID tokens name those."""
     issuers: Annotated[list[Issuer], Field(min_length=1, max_length=32)] | None = None
     """Who may vouch for a token."""
     deny: Annotated[list[Deny], Field(min_length=1, max_length=64)] | None = None
