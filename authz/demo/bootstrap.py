@@ -1,6 +1,5 @@
 """Envoy's configuration, built from its own types (envoy-data-plane): one listener, external authorization, one upstream."""
 
-import json
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -65,7 +64,6 @@ def bootstrap_json(topology: Topology) -> str:
         ),
     )
     text: str = built.to_json()
-    json.loads(text)
     return text
 
 

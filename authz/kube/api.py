@@ -1,6 +1,5 @@
 """GET on the API server with the official client's connection: credentials, trust and token reload are the library's."""
 
-import asyncio
 import json
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -65,12 +64,13 @@ class Api:
         timeout = aiohttp.ClientTimeout(total=patience.total, sock_connect=CONNECT_SECONDS, sock_read=patience.between)
         answer: aiohttp.ClientResponse | None = None
         try:
-            request = self._client.param_serialize(
-                "GET", path, query_params=list(query.items()), header_params={"Accept": "application/json"},
+            request = await self._client.param_serialize(
+                "GET",
+                path,
+                query_params=list(query.items()),
+                header_params={"Accept": "application/json"},
                 auth_settings=["BearerToken"],
-            )  # fmt: skip
-            if asyncio.iscoroutine(request):
-                request = await request
+            )
             answer = (await self._client.call_api(*request, _request_timeout=timeout)).response
             if answer.status != 200:
                 raise ApiError(answer.status, _told(await answer.text()))
