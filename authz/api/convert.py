@@ -24,7 +24,10 @@ from authz.model.policy import (
     PolicyName,
     RequestMatch,
     Rule,
+    Target,
+    TargetKind,
 )
+from authz.model.reference import Reference
 
 
 def policy_of(name: PolicyName, generation: int, spec: v1alpha1.AuthPolicySpec, created: str = "") -> Policy:
@@ -34,11 +37,13 @@ def policy_of(name: PolicyName, generation: int, spec: v1alpha1.AuthPolicySpec, 
         generation=generation,
         hosts=tuple(spec.hosts or ()),
         path_prefixes=tuple(spec.path_prefixes or ()),
+        targets=tuple(Target(TargetKind(ref.kind), ref.name) for ref in spec.target_refs or ()),
+        override=spec.precedence == "Override",
         mode=Mode(spec.mode),
         preflight=spec.preflight == "Allow",
         definitions_from=tuple(PolicyName(ref.namespace, ref.name) for ref in spec.definitions_from or ()),
         audiences=tuple(spec.audiences or ()),
-        issuers=tuple(_issuer(issuer) for issuer in spec.issuers or ()),
+        issuers=tuple(_issuer(issuer, name.namespace) for issuer in spec.issuers or ()),
         deny=tuple(_deny(item) for item in spec.deny or ()),
         rules=tuple(_rule(rule) for rule in spec.rules or ()),
         denied=_denied(spec.denied) if spec.denied else Denied(),
@@ -50,11 +55,12 @@ class _Target(BaseModel):
     model_config = ConfigDict(extra="ignore", strict=True)
     hosts: list[str] = []
     pathPrefixes: list[v1alpha1.Path] = []  # noqa: N815 - as written in the object
+    targetRefs: list[v1alpha1.TargetRef] = []  # noqa: N815
     mode: v1alpha1.ModeName = "Enforce"
 
 
 def target_of(name: PolicyName, spec: Any) -> Policy | None:  # noqa: ANN401 - arbitrary YAML
-    """Return a policy with the hosts, path prefixes and mode of a spec and nothing else, or None where they cannot be read."""
+    """Return a policy with the hosts, path prefixes, targets and mode of a spec and nothing else, or None where they cannot be read."""
     try:
         target = _Target.model_validate(spec)
     except ValidationError:
@@ -64,6 +70,7 @@ def target_of(name: PolicyName, spec: Any) -> Policy | None:  # noqa: ANN401 - a
         generation=0,
         hosts=tuple(target.hosts),
         path_prefixes=tuple(target.pathPrefixes),
+        targets=tuple(Target(TargetKind(ref.kind), ref.name) for ref in target.targetRefs),
         mode=Mode(target.mode),
         preflight=False,
         definitions_from=(),
@@ -74,15 +81,20 @@ def target_of(name: PolicyName, spec: Any) -> Policy | None:  # noqa: ANN401 - a
     )
 
 
-def _issuer(written: v1alpha1.Issuer) -> Issuer:
+def _issuer(written: v1alpha1.Issuer, namespace: str) -> Issuer:
     return Issuer(
         name=written.name,
         issuer=written.issuer,
-        keys=KeySource(written.discovery_url or "", written.jwks_url or "", written.jwks or ""),
+        keys=KeySource(written.discovery_url or "", written.jwks_url or "", written.jwks or "", _reference(written.jwks_from, namespace)),
         algorithms=tuple(written.algorithms),
         clock_skew=written.clock_skew_seconds,
         places=tuple(_place(place) for place in written.token_from) if written.token_from else (AUTHORIZATION_BEARER,),
+        ca_from=_reference(written.ca_ref, namespace),
     )
+
+
+def _reference(written: v1alpha1.JwksRef | v1alpha1.CaRef | None, namespace: str) -> Reference | None:
+    return Reference(written.kind, written.namespace or namespace, written.name, written.key) if written else None
 
 
 def _place(written: v1alpha1.TokenPlace) -> Place:

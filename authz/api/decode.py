@@ -98,7 +98,15 @@ def decode(document: Document, file: str = "") -> Declared | Stray:
     policy = policy_of(name, manifest.metadata.generation, manifest.spec, manifest.metadata.created) if name and manifest else None
     target = target_of(name, document.value.get("spec")) if name else None
     # A name that cannot be read still lends its places to the problems.
-    whole = Declared(name or PolicyName("", ""), policy, target, file=file, places=document.places, is_partial=bool(errors))
+    whole = Declared(
+        name or PolicyName("", ""),
+        policy,
+        target,
+        file=file,
+        places=document.places,
+        is_partial=bool(errors),
+        generation=_generation(document.value),
+    )
     placed = tuple(whole.located(_in_file(problem, file)) for problem in found)
     return replace(whole, problems=placed, places=places) if name else Stray(placed, is_fault=True)
 
@@ -121,6 +129,12 @@ def _name(value: Mapping[str, Any]) -> PolicyName | None:
     except ValidationError:
         return None
     return PolicyName(metadata.namespace, metadata.name)
+
+
+def _generation(value: Mapping[str, Any]) -> int:
+    metadata = value.get("metadata")
+    generation = metadata.get("generation") if isinstance(metadata, dict) else None
+    return generation if isinstance(generation, int) else 0
 
 
 def _in_file(problem: Problem, file: str) -> Problem:
@@ -216,6 +230,6 @@ def _repeated(value: v1alpha1.Object, path: Path) -> Iterator[Problem]:
         for at, each in enumerate(item):
             if isinstance(each, v1alpha1.Object):
                 yield from _repeated(each, (*here, at))
-            word = getattr(each, each.list_key) if isinstance(each, v1alpha1.Object) and each.list_key else each
-            if isinstance(word, str) and seen.setdefault(word, at) != at:
+            word = " ".join(getattr(each, key) for key in each.list_keys) if isinstance(each, v1alpha1.Object) else each
+            if isinstance(word, str) and word and seen.setdefault(word, at) != at:
                 yield Problem("AZ111", f"{word} is listed twice; keep one", (*here, at))

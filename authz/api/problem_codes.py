@@ -117,6 +117,32 @@ CODES: Final[dict[str, ProblemCode]] = {
         "In a cluster only namespaces that the operator lists may decide for a host (`--hosts-from`), so that nobody takes over the "
         "hosts of others. Ask the operator, or move the policy.",
     ),
+    "AZ208": ProblemCode(
+        "Target that is not there",
+        "`spec.targetRefs` names a Gateway or HTTPRoute that does not exist in the policy's namespace, or none of the Gateways that the "
+        "operator listed with `--gateway` accepted the route. The policy decides nothing there until it does: correct the name, look at "
+        "the route's own status, or have the Gateway listed.",
+    ),
+    "AZ209": ProblemCode(
+        "Beside an attached policy",
+        "A warning: the policy has `hosts`, and on one of them a route has a policy of its own. Requests need the leave of both. "
+        "Attach this one, too, or narrow its `hosts`.",
+    ),
+    "AZ210": ProblemCode(
+        "Route that matches on a forwarded header",
+        "A warning: a route chooses by a header that this policy sets or removes. Gateways that choose the route again after the "
+        "answer could choose another, so such requests must be allowed for both. Let the route match on another header.",
+    ),
+    "AZ211": ProblemCode(
+        "Reference that is not permitted",
+        "The policy refers to an object of another namespace, which takes a ReferenceGrant there: `from` AuthPolicy of this namespace, "
+        "`to` the kind (and name) of the object. Have its owner write one, or bring the object into this namespace.",
+    ),
+    "AZ212": ProblemCode(
+        "Referenced object that cannot be read",
+        "A Secret or ConfigMap that the policy refers to does not exist, has no such key, or the service may not read it. The policy "
+        "is not used until it is there: 503 on its requests.",
+    ),
     "AZ301": ProblemCode(
         "Not a host",
         "A host is a DNS name or an IPv4 address in lower case, without scheme, port and final dot, or `*.` before a name.",
@@ -208,5 +234,14 @@ CODES: Final[dict[str, ProblemCode]] = {
     "AZ321": ProblemCode(
         "Keys over plain http",
         "`serve` fetches keys over https only, unless the operator names the exact origin with `--fetch-insecure`.",
+    ),
+    "AZ322": ProblemCode(
+        "Hosts and targets",
+        "A policy is for `hosts` or for `targetRefs`. Write two policies, and share definitions with `definitionsFrom`.",
+    ),
+    "AZ323": ProblemCode(
+        "Override without a Gateway",
+        "`precedence: Override` keeps the rules of a Gateway's policy where a route has its own. A policy of routes has nothing below "
+        "it: leave it out.",
     ),
 }

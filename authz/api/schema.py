@@ -70,7 +70,12 @@ def _columns() -> Iterator[dict[str, Any]]:
     def condition(name: str, field: str) -> str:
         return f'.status.conditions[?(@.type=="{name}")].{field}'
 
-    yield {"name": "Target", "type": "string", "description": "The hosts that it is for.", "jsonPath": ".spec.hosts"}
+    yield {
+        "name": "Target",
+        "type": "string",
+        "description": "The hosts, or the routes and Gateways, that it is for.",
+        "jsonPath": ".spec['hosts','targetRefs..name']",
+    }
     yield {"name": "Mode", "type": "string", "description": "Whether it decides, or only says so.", "jsonPath": ".spec.mode"}
     for name, what in (("Accepted", "Whether it is free of mistakes."), ("Programmed", "Whether the service has loaded it.")):
         yield {"name": name, "type": "string", "description": what, "jsonPath": condition(name, "status")}
@@ -80,6 +85,13 @@ def _columns() -> Iterator[dict[str, Any]]:
         "description": "Why it is accepted or not, in one word.",
         "priority": 1,
         "jsonPath": condition("Accepted", "reason"),
+    }
+    yield {
+        "name": "Rules",
+        "type": "string",
+        "description": "The names of its rules.",
+        "priority": 1,
+        "jsonPath": ".spec.rules[*].name",
     }
     yield {"name": "Age", "type": "date", "jsonPath": ".metadata.creationTimestamp"}
 
@@ -101,6 +113,7 @@ def _object_schema() -> Schema:
                 "properties": {
                     "observedGeneration": _generation("The generation of the object that this status is about."),
                     "conditions": _conditions(),
+                    "ancestors": _ancestors(),
                 },
             },
         },
@@ -132,6 +145,32 @@ def _conditions() -> Schema:
     }
 
 
+def _ancestors() -> Schema:
+    ref = {
+        "group": _text("Its API group.", 253),
+        "kind": _text("Its kind.", 63),
+        "namespace": _text("Its namespace.", 63),
+        "name": _text("Its name.", 253),
+        "sectionName": _text("The listener, where it is about one alone.", 253),
+    }
+    return {
+        "description": "What is true of it at each Gateway that its targets lead to.",
+        "type": "array",
+        "maxItems": 16,
+        _LIST_TYPE: "atomic",
+        "items": {
+            "description": "How it stands at one Gateway.",
+            "type": "object",
+            "required": ["ancestorRef", "controllerName"],
+            "properties": {
+                "ancestorRef": {"description": "The Gateway.", "type": "object", "required": ["name"], "properties": ref},
+                "controllerName": _text("Who says so.", 253),
+                "conditions": _conditions(),
+            },
+        },
+    }
+
+
 def _text(description: str, most: int, **bounds: str | int) -> Schema:
     return {"description": description, "type": "string", **bounds, "maxLength": most}
 
@@ -154,6 +193,8 @@ class _Structural:
             made["description"] = " ".join(written["description"].split())
         made["type"] = written["type"]
         made |= {bound: written[bound] for bound in _BOUNDS if bound in written}
+        if "const" in written:
+            made["enum"] = [written["const"]]
         if written.get("default") is not None:
             made["default"] = written["default"]
         if written["type"] == "array":
@@ -178,8 +219,8 @@ class _Structural:
     def _list(self, item: Schema) -> Schema:
         written, type_name = self._resolved(item)
         made: Schema = {_LIST_TYPE: "atomic" if written["type"] in ("object", "array") else "set"}
-        if type_name and (key := getattr(v1alpha1, type_name).list_key):
-            made = {_LIST_TYPE: "map", _LIST_KEYS: [key]}
+        if type_name and (keys := getattr(v1alpha1, type_name).list_keys):
+            made = {_LIST_TYPE: "map", _LIST_KEYS: list(keys)}
         return made | {"items": self.of(item)}
 
     def _object(self, written: Schema, declared: type[v1alpha1.Object]) -> Schema:

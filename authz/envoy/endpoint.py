@@ -8,7 +8,7 @@ from typing import Protocol
 from authz.envoy.codec import request_of, response_of
 from authz.model.decision import Decision
 from authz.model.request import Request
-from authz.policy.decide import INTERNAL_ERROR, MALFORMED
+from authz.policy.answers import INTERNAL_ERROR, MALFORMED
 from authz.service.ports import Audit
 
 

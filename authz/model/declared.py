@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
+from authz.model.cluster import ALONE, Cluster
 from authz.model.policy import Policy, PolicyName
 from authz.model.problem import Problem, Severity
 
@@ -20,6 +21,7 @@ class Declared:
         problems: what was found wrong while it was read.
         file: where it stands; "" where it came from elsewhere.
         places: line and column, from 1, of what stands in it, by path.
+        generation: of the object, where the API server holds it.
         is_partial: whether parts that cannot be read were left out of `policy`; it is good for finding further mistakes only.
     """
 
@@ -30,6 +32,7 @@ class Declared:
     file: str = ""
     places: Mapping[Path, tuple[int, int]] = field(default_factory=dict, repr=False, compare=False)
     is_partial: bool = False
+    generation: int = 0
 
     def located(self, problem: Problem) -> Problem:
         """Return a problem that is known by its path with file, line and column."""
@@ -71,11 +74,13 @@ class Contents:
         declared: the AuthPolicies; of a file that cannot be read now, those that it held before.
         strays: what is no AuthPolicy, and files that cannot be read.
         files: how many files were read; 0 for a source without files.
+        cluster: what is around them.
     """
 
     declared: tuple[Declared, ...]
     strays: tuple[Stray, ...]
     files: int = 0
+    cluster: Cluster = ALONE
 
     @property
     def faults(self) -> tuple[Stray, ...]:

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
+from authz.model.reference import Reference
+
 
 class PlaceKind(StrEnum):
     """Which part of a request a credential is read from."""
@@ -30,11 +32,12 @@ AUTHORIZATION_BEARER = Place(PlaceKind.HEADER, "authorization", "Bearer")
 
 @dataclass(frozen=True, slots=True)
 class KeySource:
-    """Where an issuer's keys come from: exactly one of the three is set."""
+    """Where an issuer's keys come from: at most one is set; without any, the issuer's URL leads to them."""
 
     discovery_url: str = ""
     jwks_url: str = ""
     jwks: str = ""
+    jwks_from: Reference | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +51,8 @@ class Issuer:
         algorithms: the `alg` values that are accepted, all of them asymmetric.
         clock_skew: tolerance for `exp`, `nbf` and `iat`, in seconds.
         places: where its tokens are looked for, in this order.
+        ca_from: where the CAs are that vouch for its servers; None: those that the operator trusts.
+        ca: those CAs, as PEM, once they are there.
     """
 
     name: str
@@ -56,3 +61,10 @@ class Issuer:
     algorithms: tuple[str, ...]
     clock_skew: int
     places: tuple[Place, ...]
+    ca_from: Reference | None = None
+    ca: str = ""
+
+    @property
+    def references(self) -> tuple[Reference, ...]:
+        """The texts in other objects that it needs."""
+        return tuple(each for each in (self.keys.jwks_from, self.ca_from) if each is not None)

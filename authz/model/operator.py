@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from authz.model.policy import PolicyName
+
 
 @dataclass(frozen=True, slots=True)
 class ClientAddress:
@@ -30,6 +32,14 @@ class HostGrant:
 
 
 @dataclass(frozen=True, slots=True)
+class ListedGateway:
+    """A Gateway that asks us. `client_address` is said for it alone; None: what is said for the installation."""
+
+    name: PolicyName
+    client_address: ClientAddress | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Operator:
     """The operator's settings that take part in decisions.
 
@@ -39,6 +49,8 @@ class Operator:
         unprotected_all: the same for every host.
         identity_headers: names, besides `x-auth-*`, that policies may forward.
         host_grants: which namespaces may decide for which hosts; None: all for all, as for files.
+        gateways: the Gateways that ask us; only routes that they accepted count.
+        unprotected_gateways: Gateways whose routes pass where no policy covers them.
     """
 
     client_address: ClientAddress | None = None
@@ -46,3 +58,15 @@ class Operator:
     unprotected_all: bool = False
     identity_headers: frozenset[str] = frozenset()
     host_grants: tuple[HostGrant, ...] | None = None
+    gateways: tuple[ListedGateway, ...] = ()
+    unprotected_gateways: frozenset[PolicyName] = frozenset()
+
+    def address_through(self, gateway: PolicyName) -> ClientAddress | None:
+        """Return how the client's address is found in requests that come through a listed Gateway."""
+        own = next((each.client_address for each in self.gateways if each.name == gateway), None)
+        return own or self.client_address
+
+    @property
+    def says_addresses(self) -> bool:
+        """Whether it has been said for the installation, or for some Gateway, how the client's address is found."""
+        return self.client_address is not None or any(each.client_address for each in self.gateways)

@@ -42,6 +42,21 @@ class PolicyName:
         return f"{self.namespace}/{self.name}"
 
 
+class TargetKind(StrEnum):
+    """What a policy can be attached to (gateway.networking.k8s.io)."""
+
+    GATEWAY = "Gateway"
+    HTTP_ROUTE = "HTTPRoute"
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A Gateway or route of the policy's own namespace that it is attached to."""
+
+    kind: TargetKind
+    name: str
+
+
 @dataclass(frozen=True, slots=True)
 class PathMatch:
     """How a rule compares the path."""
@@ -156,7 +171,13 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """One AuthPolicy, as declared. `created` is when, RFC 3339: of two that claim the same, the older decides; "" for files."""
+    """One AuthPolicy, as declared.
+
+    Attributes:
+        created: when, RFC 3339: of two that claim the same, the older decides; "" for files.
+        targets: what it is attached to, instead of having hosts.
+        override: for Gateways: whether its rules count even where a route has a policy of its own.
+    """
 
     name: PolicyName
     generation: int
@@ -171,8 +192,10 @@ class Policy:
     rules: tuple[Rule, ...]
     denied: Denied = Denied()
     created: str = ""
+    targets: tuple[Target, ...] = ()
+    override: bool = False
 
     @property
     def only_defines(self) -> bool:
         """Whether this policy decides nothing and only holds definitions for others."""
-        return not self.hosts and not self.rules
+        return not self.hosts and not self.targets and not self.rules

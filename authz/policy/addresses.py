@@ -122,10 +122,15 @@ def range_problem(each: AddressRange) -> str:
     return f"{each.first} is after {each.last}; exchange them" if first > last else ""
 
 
+def unknown(request: Request) -> int:
+    """Return UNKNOWN: nobody has said how the address is found, or it cannot be told which way counts."""
+    return UNKNOWN
+
+
 def finder(setting: ClientAddress | None) -> AddressOf:
     """Return the function that finds the client's address in a request, as the operator says."""
     if setting is None:
-        return lambda request: UNKNOWN
+        return unknown
     if not setting.header:
         return lambda request: parse(request.peer)
     trusted = AddressSet(bounds(cidr) for cidr in setting.trusted)

@@ -5,7 +5,7 @@ from typing import Final, NamedTuple
 
 from authz.model.decision import Deny
 from authz.model.policy import Answer, Denied
-from authz.model.principal import Failure
+from authz.model.principal import Failure, Rank
 from authz.model.reason import Reason
 
 _RETRY_AFTER: Final = ("retry-after", "5")
@@ -87,3 +87,14 @@ def _body(reason: Reason, status: int, message: str) -> str:
         "code": reason.public,
     }
     return json.dumps(fields, ensure_ascii=False).removesuffix("}") + _END
+
+
+def _plain(reason: Reason) -> Deny:
+    return deny(Failure(reason, Rank.NOT_PERMITTED))
+
+
+MALFORMED: Final = _plain(Reason.REQUEST_MALFORMED)
+POLICY_NONE: Final = _plain(Reason.POLICY_NONE)
+POLICY_MISMATCH: Final = _plain(Reason.POLICY_MISMATCH)
+POLICY_CONFLICTED: Final = _plain(Reason.POLICY_CONFLICTED)
+INTERNAL_ERROR: Final = _plain(Reason.INTERNAL_ERROR)

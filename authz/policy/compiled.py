@@ -99,21 +99,30 @@ class CompiledPolicy:
         "hosts",
         "is_shadow",
         "name",
+        "namespace",
         "none",
+        "override",
         "prefixes",
         "preflight",
+        "removes",
         "rules",
         "shadow_rules",
+        "targets",
     )
 
     def __init__(self, policy: Policy, parts: Parts | None) -> None:
         self.name = str(policy.name)
         # A policy that cannot be used decides only where no other does: a mistake of one must not shut out the others.
         self.age = (parts is None, policy.created, self.name)
+        self.namespace = policy.name.namespace
         self.hosts = policy.hosts
+        self.targets = policy.targets
+        self.override = policy.override
         self.prefixes = tuple(paths.bare_prefix(prefix) for prefix in policy.path_prefixes or ("/",))
         self.is_shadow = policy.mode is Mode.SHADOW
         self.denied = policy.denied
+        # Request headers that an allow takes away as credentials.
+        self.removes: frozenset[str] = parts.credentials.headers if parts is not None else frozenset()
         self.broken: Deny | None = None
         self.preflight: Allow | None = None
         self.deny: tuple[CompiledItem, ...] = ()

@@ -41,7 +41,7 @@ def canonical(path: str) -> str:
     """
     if len(path) <= MAX_LENGTH and _PLAIN.fullmatch(path):
         return path
-    return "" if ambiguity(path) else _recoded(path)
+    return "" if ambiguity(path) else recoded(path)
 
 
 def ambiguity(path: str) -> str:
@@ -59,7 +59,7 @@ def ambiguity(path: str) -> str:
             return what
     if not _is_text(path):
         return "bytes that are not UTF-8, or control characters"
-    decoded = _recoded(path)
+    decoded = recoded(path)
     if _FOLDED_ESCAPE.search(decoded):
         return "an escape within an escape"
     return "a dot segment" if _DOT_SEGMENT.search(decoded) else ""
@@ -77,7 +77,8 @@ def _is_text(path: str) -> bool:
     return _CONTROL.search(text) is None
 
 
-def _recoded(path: str) -> str:
+def recoded(path: str) -> str:
+    """Return a path that is not ambiguous in canonical form."""
     return quote_from_bytes(_octets(path), _RAW)
 
 
@@ -86,9 +87,9 @@ def test_of(match: PathMatch) -> PathTest:
     """Return the test of a canonical path that `match` stands for. Values are those that `problem_of` accepts."""
     match match.kind:
         case PathKind.EXACT:
-            return _exact(_recoded(match.value))
+            return _exact(recoded(match.value))
         case PathKind.PREFIX:
-            return _prefix(_recoded(match.value))
+            return _prefix(recoded(match.value))
         case PathKind.TEMPLATE:
             return _full(template_expression(match.value))
         case PathKind.REGEX:
@@ -130,7 +131,7 @@ def template_expression(value: str) -> str:
     parts = []
     for segment in value.strip("/").split("/"):
         name = segment[1:-1] if _PARAMETER.fullmatch(segment) else ""
-        parts.append(f"(?P<{name}>{SEGMENT})" if name else re.escape(_recoded(segment)))
+        parts.append(f"(?P<{name}>{SEGMENT})" if name else re.escape(recoded(segment)))
     return "/" + "/".join(parts) + "/?"
 
 
@@ -186,4 +187,4 @@ def is_below(path: str, prefix: str) -> bool:
 
 def bare_prefix(prefix: str) -> str:
     """Return a declared path prefix in canonical form without a trailing slash; "" is every path."""
-    return _recoded(prefix).rstrip("/")
+    return recoded(prefix).rstrip("/")

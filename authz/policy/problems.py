@@ -5,7 +5,7 @@ from difflib import get_close_matches
 
 from authz.model.issuer import Issuer, PlaceKind
 from authz.model.operator import Operator
-from authz.model.policy import AddressCondition, Answer, Denied, ForwardedHeader, Item, Policy, Rule
+from authz.model.policy import AddressCondition, Answer, Denied, ForwardedHeader, Item, Policy, Rule, TargetKind
 from authz.model.problem import Problem, Severity
 from authz.policy import addresses, forwarding, hosts, paths
 from authz.policy.reachability import unreachable
@@ -17,6 +17,7 @@ def problems(policy: Policy, operator: Operator) -> list[Problem]:
     """Return every mistake in `policy` itself; what it refers to is for `dangling`."""
     return [
         *_target(policy),
+        *_attachment(policy),
         *_grants(policy, operator),
         *_issuers(policy),
         *_audiences(policy),
@@ -60,11 +61,24 @@ def _target(policy: Policy) -> Iterator[Problem]:
     for at, prefix in enumerate(policy.path_prefixes):
         if why := _prefix_problem(prefix):
             yield Problem("AZ302", f"{prefix} is no path prefix: {why}", ("spec", "pathPrefixes", at))
-    for name, given in (("rules", policy.rules), ("pathPrefixes", policy.path_prefixes), ("deny", policy.deny)):
-        if given and not policy.hosts:
-            yield Problem("AZ303", f"the policy has {name} but no hosts, so it would never decide; add spec.hosts", ("spec", name))
-    if policy.hosts and not policy.rules:
-        yield Problem("AZ304", "the policy has hosts but no rules, so it would deny everything; add spec.rules", ("spec", "hosts"))
+
+
+def _attachment(policy: Policy) -> Iterator[Problem]:
+    if policy.hosts and policy.targets:
+        yield Problem("AZ322", "a policy has hosts or targetRefs, not both; write two policies", ("spec", "targetRefs"))
+    has_target = policy.hosts or policy.targets
+    for name, given in (("rules", policy.rules), ("deny", policy.deny)):
+        if given and not has_target:
+            what = f"the policy has {name} but no hosts, so it would never decide; add spec.hosts or spec.targetRefs"
+            yield Problem("AZ303", what, ("spec", name))
+    if policy.path_prefixes and not policy.hosts:
+        what = "pathPrefixes narrow hosts, and the policy has none; add spec.hosts, or match paths in the rules"
+        yield Problem("AZ303", what, ("spec", "pathPrefixes"))
+    if has_target and not policy.rules:
+        place = "hosts" if policy.hosts else "targetRefs"
+        yield Problem("AZ304", "the policy has hosts but no rules, so it would deny everything; add spec.rules", ("spec", place))
+    if policy.override and {target.kind for target in policy.targets} != {TargetKind.GATEWAY}:
+        yield Problem("AZ323", "precedence: Override is for policies of Gateways alone; leave it out", ("spec", "precedence"))
 
 
 def _grants(policy: Policy, operator: Operator) -> Iterator[Problem]:
@@ -119,11 +133,11 @@ def _item(item: Item, path: Path, policy: Policy, operator: Operator) -> Iterato
             what = "the host is not among the headers that Envoy tells, so this would never hold; use spec.hosts"
             yield Problem("AZ320", what, (*path, "headers", at, "name"))
     if item.addresses is not None:
-        yield from _addresses(item.addresses, (*path, "clientIP"), operator)
+        yield from _addresses(item.addresses, (*path, "clientIP"), operator, attached=bool(policy.targets))
 
 
-def _addresses(condition: AddressCondition, path: Path, operator: Operator) -> Iterator[Problem]:
-    if operator.client_address is None:
+def _addresses(condition: AddressCondition, path: Path, operator: Operator, *, attached: bool) -> Iterator[Problem]:
+    if not (operator.says_addresses if attached else operator.client_address):
         yield Problem(
             "AZ307",
             "how the client's address is found has not been said, and guessing could open this to everyone: "

@@ -1,15 +1,19 @@
-"""Every compiled policy at one moment, found by host and path. Never changed: replaced whole."""
+"""Every compiled policy at one moment, found by host and path, or by route. Never changed: replaced whole."""
 
 from collections.abc import Generator, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final, Generic, TypeVar
 
+from authz.model.cluster import Route
 from authz.model.decision import Allow
 from authz.model.operator import Operator
+from authz.model.policy import PolicyName
 from authz.model.reason import Reason
 from authz.policy import hosts, paths
 from authz.policy.addresses import AddressOf, finder
+from authz.policy.attached import Attachments
 from authz.policy.compiled import CompiledPolicy
+from authz.policy.routes import Candidate, RouteTable
 
 T = TypeVar("T")
 _SEGMENT_ENDS: Final = ("/", "")
@@ -45,12 +49,11 @@ Tables = tuple[Table[CompiledPolicy], ...]
 
 @dataclass(frozen=True, slots=True)
 class Conflict:
-    """Two policies claim one host and path prefix; `winner` decides there."""
+    """Two policies claim the same: a host and path prefix, or a target. `winner` decides there."""
 
     loser: str
     winner: str
-    host: str
-    prefix: str
+    what: str
 
 
 class Snapshot:
@@ -61,7 +64,11 @@ class Snapshot:
         owned: the spellings of every header that some enforced policy forwards; removed or overwritten on every allow.
         address_of: finds the client's address.
         unprotected: the allow for a request that no policy covers, where the operator wants that.
-        lost: by policy, the hosts and prefixes that it claims and an older one decides.
+        unprotected_gateways: Gateways whose routes pass where no policy covers them.
+        attachments: which policy is attached to what.
+        routes: the accepted routes of the listed Gateways.
+        has_routes: whether there are any.
+        lost: by policy, what it claims and an older one decides.
         has_shadows: whether any policy or rule is in Shadow.
     """
 
@@ -72,46 +79,83 @@ class Snapshot:
         "_sites",
         "_tables",
         "address_of",
+        "attachments",
+        "has_routes",
         "has_shadows",
         "lost",
         "owned",
         "policies",
+        "routes",
         "unprotected",
+        "unprotected_gateways",
     )
 
-    def __init__(self, policies: Iterable[CompiledPolicy], owned: frozenset[str], operator: Operator) -> None:
+    def __init__(self, policies: Iterable[CompiledPolicy], owned: frozenset[str], operator: Operator, routes: Iterable[Route] = ()) -> None:
         self.policies: dict[str, CompiledPolicy] = {}
         self.owned = owned
         self.address_of: AddressOf = finder(operator.client_address)
+        self.unprotected_gateways = operator.unprotected_gateways
         self.unprotected = Allow(Reason.POLICY_UNPROTECTED, remove_headers=tuple(sorted(owned)))
         self.lost: dict[str, list[Conflict]] = {}
         self.has_shadows = False
+        self.has_routes = False
+        self.routes = RouteTable()
+        self.attachments = Attachments()
         self._operator = operator
         self._everywhere = operator.unprotected_all
         self._tables: dict[str, Table[CompiledPolicy]] = {}
         self._shadows: dict[str, Table[list[CompiledPolicy]]] = {}
         self._sites: dict[str, Tables] = {}
-        for _ in self._fill(policies):
+        for _ in self._fill(policies, routes):
             pass
 
     @classmethod
-    def steps(cls, policies: Iterable[CompiledPolicy], owned: frozenset[str], operator: Operator) -> "Generator[None, None, Snapshot]":
-        """Return the steps, one for each policy, that come to the snapshot."""
+    def steps(
+        cls, policies: Iterable[CompiledPolicy], owned: frozenset[str], operator: Operator, routes: Iterable[Route] = ()
+    ) -> "Generator[None, None, Snapshot]":
+        """Return the steps, one for each policy and route, that come to the snapshot."""
         snapshot = cls((), owned, operator)
-        yield from snapshot._fill(policies)
+        yield from snapshot._fill(policies, routes)
         return snapshot
 
-    def _fill(self, policies: Iterable[CompiledPolicy]) -> Iterator[None]:
+    def _fill(self, policies: Iterable[CompiledPolicy], routes: Iterable[Route]) -> Iterator[None]:
+        touched = set(self.owned)
         # Of two that claim the same the older decides, then the one whose namespace and name come first.
         for policy in sorted(policies, key=lambda policy: policy.age):
             self.policies[policy.name] = policy
             self.has_shadows = self.has_shadows or policy.is_shadow or bool(policy.shadow_rules)
             self._enter(policy)
+            self._lose(policy, self.attachments.enter(policy))
+            touched |= policy.removes
             yield
         for host in self._tables:
             if not host.startswith("*."):
                 self._sites[host] = self._covering(host)
                 yield
+        yield from self._enter_routes(routes, frozenset(touched))
+
+    def _enter_routes(self, routes: Iterable[Route], touched: frozenset[str]) -> Iterator[None]:
+        address_of = self._addresses_through()
+        for route in routes:
+            for at in route.attachments:
+                candidate = Candidate(route, at.gateway, self.attachments.of(route.name, at.gateway), address_of[at.gateway])
+                self.routes.enter(route, at, candidate, touched)
+                self.has_routes = True
+            yield
+        yield from self.routes.close()
+
+    def _addresses_through(self) -> dict[PolicyName, AddressOf]:
+        # One function for each way of finding addresses: candidates that share it agree.
+        made = {self._operator.client_address: self.address_of}
+        found: dict[PolicyName, AddressOf] = {}
+        for listed in self._operator.gateways:
+            how = self._operator.address_through(listed.name)
+            found[listed.name] = made.setdefault(how, finder(how))
+        return found
+
+    def _lose(self, policy: CompiledPolicy, found: Iterable[tuple[CompiledPolicy, str]]) -> None:
+        for winner, what in found:
+            self.lost.setdefault(policy.name, []).append(Conflict(policy.name, winner.name, what))
 
     def _enter(self, policy: CompiledPolicy) -> None:
         for host in policy.hosts:
@@ -121,8 +165,7 @@ class Snapshot:
                     continue
                 winner = self._tables.setdefault(host, Table()).enter(prefix, policy)
                 if winner is not policy:
-                    lost = Conflict(policy.name, winner.name, host, prefix or "/")
-                    self.lost.setdefault(policy.name, []).append(lost)
+                    self._lose(policy, [(winner, f"{host}{prefix or '/'}")])
 
     def _covering(self, host: str) -> Tables:
         return tuple(self._tables[pattern] for pattern in (host, *hosts.wildcards(host)) if pattern in self._tables)

@@ -21,12 +21,13 @@ class View:
     Attributes:
         path: the canonical path.
         now: Unix time in seconds, the same for the whole check.
+        address_of: finds the client's address, where it is asked for.
         trace: where steps are written down, or None.
         unasked: whether the token that the last reader found stood in cookies only, which browsers send by themselves.
         wanted: what a caller may wait for (keys that are being fetched) before asking once more.
     """
 
-    __slots__ = ("_address", "_address_of", "_identity", "_reader", "now", "path", "request", "trace", "unasked", "wanted")
+    __slots__ = ("_address", "_identity", "_reader", "address_of", "now", "path", "request", "trace", "unasked", "wanted")
 
     def __init__(self, request: Request, path: str, now: float, address_of: AddressOf, trace: Trace | None) -> None:
         self.request = request
@@ -35,7 +36,7 @@ class View:
         self.trace = trace
         self.unasked = False
         self.wanted: list[object] = []
-        self._address_of = address_of
+        self.address_of = address_of
         self._address: int | None = None
         self._reader: Reader | None = None
         self._identity: Principal | Failure | None = None
@@ -44,7 +45,7 @@ class View:
     def address(self) -> int:
         """The client's address (see addresses.parse), found once."""
         if self._address is None:
-            self._address = self._address_of(self.request)
+            self._address = self.address_of(self.request)
         return self._address
 
     def identity(self, reader: Reader) -> Principal | Failure:

@@ -7,7 +7,9 @@ from dataclasses import replace
 from authz.model.decision import Decision, Deny
 from authz.model.request import Request
 from authz.model.trace import Trace
-from authz.policy.decide import INTERNAL_ERROR, decide, shadows, view_of
+from authz.policy.answers import INTERNAL_ERROR
+from authz.policy.decide import decide, view_of
+from authz.policy.shadows import shadows
 from authz.policy.snapshot import Snapshot
 from authz.policy.view import View
 from authz.service.keyring import IssuerKeys, KeyRing

@@ -14,7 +14,7 @@ from authz.authn.keys import KeySet, KeySetError, key_set
 from authz.model.issuer import Issuer, KeySource
 from authz.service.ports import Clock, FetchError, KeyFetcher, KeyJournal
 
-_Identity = tuple[str, KeySource, tuple[str, ...]]
+_Identity = tuple[str, KeySource, tuple[str, ...], str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +65,8 @@ class IssuerKeys:
         self.ask_after = 0.0
         self.asked = False
         self.flight: asyncio.Task[None] | None = None
-        self.is_fetched = not issuer.keys.jwks
+        # A key set in an object that nobody has read is not there, and not to be fetched either.
+        self.is_fetched = not issuer.keys.jwks and not issuer.references
         self.tried = not self.is_fetched
         if issuer.keys.jwks:
             self.keys = key_set(issuer.keys.jwks.encode(), issuer.algorithms)
@@ -94,7 +95,7 @@ class KeyRing:
 
     def of(self, issuer: Issuer) -> IssuerKeys:
         """Return what is known of an issuer's keys, from now on kept. Issuers that differ in name or places only share."""
-        identity = (issuer.issuer, issuer.keys, issuer.algorithms)
+        identity = (issuer.issuer, issuer.keys, issuer.algorithms, issuer.ca)
         known = self._known.get(identity)
         if known is None:
             known = self._known[identity] = IssuerKeys(issuer)

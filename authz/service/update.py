@@ -8,11 +8,12 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Final, TypeVar
 
+from authz.model.cluster import ALONE, Cluster
 from authz.model.declared import Declared
 from authz.model.issuer import Issuer
 from authz.model.operator import Operator
 from authz.model.policy import Mode, Policy, PolicyName
-from authz.model.problem import Problem, Severity
+from authz.model.problem import Problem
 from authz.policy.compiled import CompiledPolicy, broken_policy, compile_policy
 from authz.policy.forwarding import all_variants
 from authz.policy.hosts import granted
@@ -22,8 +23,9 @@ from authz.policy.view import Reader
 from authz.service.check import SnapshotStore
 from authz.service.keyring import IssuerKeys, KeyRing
 from authz.service.reader import TokenReader
-from authz.service.references import own_problems, resolve
+from authz.service.references import References, own_problems
 from authz.service.slices import Steps, at_once
+from authz.service.states import Judges, Report, State, Used, errors_in
 from authz.service.tokens import TokenMemory
 
 T = TypeVar("T")
@@ -32,35 +34,7 @@ _OF_HOLES: Final = frozenset({"AZ303", "AZ304", "AZ305", "AZ306", "AZ316", "AZ31
 
 
 @dataclass(frozen=True, slots=True)
-class State:
-    """What became of one object.
-
-    Attributes:
-        accepted: whether this version is the one in use.
-        in_use: whether some version is used, to decide or for its definitions: this one, or the last that was accepted.
-        in_force: whether some version takes part in decisions.
-        is_shadow: whether the version in use only says what it would decide.
-        problems: every mistake and warning.
-    """
-
-    name: PolicyName
-    accepted: bool
-    in_use: bool
-    in_force: bool
-    is_shadow: bool
-    problems: tuple[Problem, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Report:
-    """What an update did."""
-
-    states: tuple[State, ...]
-    snapshot: Snapshot
-
-
-@dataclass(frozen=True, slots=True)
-class _Choice:
+class Choice:
     """Which version of an object is used, with the issuers that it may name (None: some are not there), and what is missing."""
 
     policy: Policy | None
@@ -69,7 +43,7 @@ class _Choice:
 
 
 @dataclass(frozen=True, slots=True)
-class _Built:
+class Built:
     """A compiled policy, and everything that it was compiled from."""
 
     inputs: tuple[Policy, dict[str, Issuer], frozenset[str]]
@@ -86,23 +60,24 @@ class Updater:
         self._memory = memory
         self._accepted: dict[PolicyName, Policy] = {}
         self._judged: dict[PolicyName, tuple[Declared, tuple[Problem, ...]]] = {}
-        self._built: dict[PolicyName, _Built] = {}
+        self._built: dict[PolicyName, Built] = {}
         self.store = SnapshotStore(Snapshot((), frozenset(), operator))
 
-    def apply(self, declared: Iterable[Declared]) -> Report:
+    def apply(self, declared: Iterable[Declared], cluster: Cluster = ALONE) -> Report:
         """Put everything that is declared now in force, and return what became of each object."""
-        return at_once(self.steps(declared))
+        return at_once(self.steps(declared, cluster))
 
-    def steps(self, declared: Iterable[Declared]) -> Steps[Report]:
+    def steps(self, declared: Iterable[Declared], cluster: Cluster = ALONE) -> Steps[Report]:
         """Return the steps that do the same, a short one for each object; they must be gone to the end before the next."""
         listed = {each.name: each for each in declared}
         self._judged = yield from _for_each(listed, self._judge)
         definers = {name: policy for name, each in listed.items() if (policy := self._sound(each)) is not None}
-        chosen = yield from _for_each(listed, lambda each: self._choose(each, definers, listed))
+        references = References(definers, listed, cluster)
+        chosen = yield from _for_each(listed, lambda each: self._choose(each, references))
         self._accepted = {name: choice.policy for name, choice in chosen.items() if choice.policy is not None}
         owned = _owned(self._accepted.values())
         compiled: list[CompiledPolicy] = []
-        built: dict[PolicyName, _Built] = {}
+        built: dict[PolicyName, Built] = {}
         for name, each in listed.items():
             choice = chosen[name]
             if choice.policy is not None and choice.issuers is not None:
@@ -113,10 +88,17 @@ class Updater:
             yield
         self._built = built
         self._ring.retain(_key_states(built.values()))
-        snapshot = yield from Snapshot.steps(compiled, owned, self._operator)
+        snapshot = yield from Snapshot.steps(compiled, owned, self._operator, cluster.routes)
         self.store.current = snapshot
-        states = yield from _for_each(listed, lambda each: self._state(each, chosen[each.name], snapshot))
+        judges = Judges(self._operator, cluster, snapshot)
+        states = yield from _for_each(listed, lambda each: self._state(each, chosen[each.name], judges))
         return Report(tuple(states.values()), snapshot)
+
+    def _state(self, each: Declared, choice: Choice, judges: Judges) -> State:
+        built = self._built.get(each.name)
+        keys = tuple(dict.fromkeys(_key_states([built]))) if built is not None else ()
+        used = Used(choice.policy, self._sound(each), choice.issuers is not None, keys)
+        return judges.state(each, used, (*self._judged[each.name][1], *(each.located(problem) for problem in choice.missing)))
 
     def _stand_in(self, target: Policy) -> list[CompiledPolicy]:
         """Return what answers 503 for a policy that cannot be used, on the hosts that are its own to decide for."""
@@ -125,9 +107,9 @@ class Updater:
 
     def _sound(self, each: Declared) -> Policy | None:
         """Return the version of an object that is right in itself: this one, else the last that was in use."""
-        return each.policy if not _errors(self._judged[each.name][1]) else self._accepted.get(each.name)
+        return each.policy if not errors_in(self._judged[each.name][1]) else self._accepted.get(each.name)
 
-    def _choose(self, each: Declared, definers: Mapping[PolicyName, Policy], listed: Mapping[PolicyName, Declared]) -> _Choice:
+    def _choose(self, each: Declared, references: References) -> Choice:
         """Return the version of an object to use: this one where all that it names is there, else the last that was used.
 
         The last one's references are looked up anew: where they are gone, too, nothing is left to decide by.
@@ -136,17 +118,17 @@ class Updater:
         missing: list[Problem] = []
         if each.policy is not None and newest != each.policy and not _touches_references(self._judged[each.name][1]):
             # Not used, for its other mistakes; but what it lacks is told with them.
-            issuers, missing = resolve(each.policy, definers, listed)
+            issuers, missing = references.resolve(each.policy)
             missing += dangling(each.policy, issuers)
         for policy in (newest, earlier if earlier != newest else None):
             if policy is None:
                 continue
-            issuers, found = resolve(policy, definers, listed)
+            issuers, found = references.resolve(policy)
             found += dangling(policy, issuers)
-            if not found:
-                return _Choice(policy, issuers, tuple(missing))
             missing += [problem for problem in found if problem not in missing]
-        return _Choice(earlier, None, tuple(missing))
+            if not errors_in(found):
+                return Choice(policy, issuers, tuple(missing))
+        return Choice(earlier, None, tuple(missing))
 
     def _judge(self, each: Declared) -> tuple[Declared, tuple[Problem, ...]]:
         """Return every problem of an object itself. An object that was judged before, the very same, is not judged again."""
@@ -159,7 +141,7 @@ class Updater:
             found += [each.located(problem) for problem in own if not each.is_partial or problem.code not in _OF_HOLES]
         return each, tuple(found)
 
-    def _build(self, policy: Policy, issuers: dict[str, Issuer], owned: frozenset[str]) -> _Built:
+    def _build(self, policy: Policy, issuers: dict[str, Issuer], owned: frozenset[str]) -> Built:
         inputs = (policy, issuers, owned)
         earlier = self._built.get(policy.name)
         if earlier is not None and earlier.inputs == inputs:
@@ -173,20 +155,7 @@ class Updater:
             readers[key] = known.get(key) or TokenReader(some, audiences, self._ring, self._memory)
             return readers[key]
 
-        return _Built(inputs, compile_policy(policy, issuers, owned, reader_of), readers)
-
-    def _state(self, each: Declared, choice: _Choice, snapshot: Snapshot) -> State:
-        found = [*self._judged[each.name][1], *(each.located(problem) for problem in choice.missing)]
-        found += [each.located(problem) for problem in _conflicts(each.name, snapshot)]
-        known = choice.policy or self._sound(each) or each.target
-        return State(
-            name=each.name,
-            accepted=choice.issuers is not None and choice.policy == each.policy and not choice.missing,
-            in_use=choice.issuers is not None,
-            in_force=choice.issuers is not None and choice.policy is not None and not choice.policy.only_defines,
-            is_shadow=known is not None and known.mode is Mode.SHADOW,
-            problems=tuple(found),
-        )
+        return Built(inputs, compile_policy(policy, issuers, owned, reader_of), readers)
 
 
 def _for_each(listed: Mapping[PolicyName, Declared], work: Callable[[Declared], T]) -> Steps[dict[PolicyName, T]]:
@@ -202,26 +171,10 @@ def _touches_references(found: Iterable[Problem]) -> bool:
     return any(problem.path[:2] in places and problem.code < "AZ2" for problem in found)
 
 
-def _errors(found: Iterable[Problem]) -> list[Problem]:
-    return [problem for problem in found if problem.severity is Severity.ERROR]
-
-
 def _owned(policies: Iterable[Policy]) -> frozenset[str]:
     rules = [rule for policy in policies if policy.mode is Mode.ENFORCE for rule in policy.rules]
     return all_variants(header.name for rule in rules if rule.mode is Mode.ENFORCE for header in rule.forward)
 
 
-def _key_states(built: Iterable[_Built]) -> Iterable[IssuerKeys]:
+def _key_states(built: Iterable[Built]) -> Iterable[IssuerKeys]:
     return (state for each in built for reader in each.readers.values() for state in reader.states)
-
-
-def _conflicts(name: PolicyName, snapshot: Snapshot) -> list[Problem]:
-    return [
-        Problem(
-            "AZ205",
-            f"{each.winner} already decides for {each.host}{each.prefix}; narrow one of them",
-            ("spec", "hosts"),
-            severity=Severity.WARNING,
-        )
-        for each in snapshot.lost.get(str(name), ())
-    ]

@@ -51,7 +51,7 @@ def test_the_definition_is_named_as_kubernetes_asks() -> None:
 
 def test_the_columns_answer_whether_it_is_on_and_the_rest_needs_wide_output() -> None:
     columns = {column["name"]: column.get("priority", 0) for column in VERSION["additionalPrinterColumns"]}
-    assert columns == {"Target": 0, "Mode": 0, "Accepted": 0, "Programmed": 0, "Reason": 1, "Age": 0}
+    assert columns == {"Target": 0, "Mode": 0, "Accepted": 0, "Programmed": 0, "Reason": 1, "Rules": 1, "Age": 0}
 
 
 @pytest.mark.parametrize(("path", "node"), NODES, ids=PATHS)
@@ -84,7 +84,8 @@ def test_every_list_has_a_most_and_says_how_it_is_merged(node: dict[str, Any]) -
     kind = node["x-kubernetes-list-type"]
     keys = node.get("x-kubernetes-list-map-keys", [])
     assert (kind == "map") == bool(keys)
-    assert set(keys) <= set(node["items"].get("required", ()))
+    fields = node["items"].get("properties", {})
+    assert all(key in node["items"].get("required", ()) or "default" in fields[key] for key in keys)
     assert kind != "set" or node["items"]["type"] == "string"
 
 
@@ -206,10 +207,12 @@ MISTAKES: list[tuple[str, str, dict[str, Any]]] = [
     ("AnswerHeader", "", answer(headers=[{"name": "x-help", "value": " me"}])),
     ("Answer", "", answer(statusCode=304, headers=[{"name": "location", "value": "/"}])),
     ("Answer", "a 3xx status = status 302", answer(statusCode=302)),
+    ("AuthPolicySpec", "", {"targetRefs": [{"kind": "HTTPRoute", "name": "orders"}]}),
     ("AuthPolicySpec", "", {"hosts": None}),
     ("AuthPolicySpec", "", {"hosts": None, "rules": None, "pathPrefixes": ["/a"]}),
     ("AuthPolicySpec", "", {"hosts": None, "rules": None, "deny": [{"name": "some", "clientIP": {"cidrs": ["192.0.2.0/24"]}}]}),
     ("AuthPolicySpec", "", {"rules": None}),
+    ("AuthPolicySpec", "", {"precedence": "Override"}),
     ("AuthPolicySpec", "one of hosts = API.example.com", {"hosts": ["API.example.com"]}),
     ("AuthPolicySpec", "one of pathPrefixes = /a//b", {"pathPrefixes": ["/a//b"]}),
     ("AuthPolicySpec", "", {"audiences": None, "deny": [{"name": "some", "jwt": TOKEN}]}),

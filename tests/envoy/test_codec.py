@@ -12,7 +12,7 @@ from authz.envoy.codec import request_of, response_of
 from authz.envoy.pb import ext_authz_pb2 as pb
 from authz.model.decision import Allow, Deny
 from authz.model.reason import Reason
-from authz.policy.decide import INTERNAL_ERROR, MALFORMED
+from authz.policy.answers import INTERNAL_ERROR, MALFORMED
 from tests.builders import Installation, a_manifest, a_request, a_token, issuer_yaml
 from tests.envoy.messages import all_headers, check_request, check_response
 

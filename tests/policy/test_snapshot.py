@@ -89,8 +89,8 @@ def test_of_two_policies_for_one_place_the_first_by_name_decides_and_the_conflic
     snapshot = _snapshot(_for_hosts("b", "a.example"), _for_hosts("a", "a.example", "*.example"), _for_hosts("c", "*.example"))
     assert _decides(snapshot, "a.example") == "shop/a"
     assert snapshot.lost == {
-        "shop/b": [Conflict("shop/b", "shop/a", "a.example", "/")],
-        "shop/c": [Conflict("shop/c", "shop/a", "*.example", "/")],
+        "shop/b": [Conflict("shop/b", "shop/a", "a.example/")],
+        "shop/c": [Conflict("shop/c", "shop/a", "*.example/")],
     }
 
 
@@ -100,7 +100,7 @@ def test_different_prefixes_of_one_host_are_no_conflict():
         _for_hosts("b", "a.example", path_prefixes=("/b",)),
         _for_hosts("c", "a.example", path_prefixes=("/a/",)),
     )
-    assert snapshot.lost == {"shop/c": [Conflict("shop/c", "shop/a", "a.example", "/a")]}
+    assert snapshot.lost == {"shop/c": [Conflict("shop/c", "shop/a", "a.example/a")]}
 
 
 def test_policies_in_shadow_decide_nothing_and_conflict_with_nobody():

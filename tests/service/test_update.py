@@ -9,7 +9,7 @@ import pytest
 from authz.model.operator import ClientAddress, Operator
 from authz.model.policy import PolicyName
 from authz.model.problem import Severity
-from authz.service.update import State
+from authz.service.states import State
 from tests.builders import (
     ISSUER,
     Installation,

@@ -6,8 +6,8 @@ same thing.
 
 from authz.api.v1alpha1.answers import Answer, AnswerHeader, ClaimSource, Denied, Forward, ForwardedHeader
 from authz.api.v1alpha1.callers import AddressRange, Allow, Anonymous, ClientIP, Deny, HeaderMatch
-from authz.api.v1alpha1.spec import AuthPolicySpec, DefinitionsRef, PathMatch, RequestMatch, Rule
-from authz.api.v1alpha1.tokens import Claim, Issuer, Jwt, TokenPlace
+from authz.api.v1alpha1.spec import AuthPolicySpec, DefinitionsRef, PathMatch, RequestMatch, Rule, TargetRef
+from authz.api.v1alpha1.tokens import CaRef, Claim, Issuer, JwksRef, Jwt, TokenPlace
 from authz.api.v1alpha1.words import GROUP, KIND, VERSION, ModeName, Object, ObjectName, Path
 
 __all__ = [
@@ -20,6 +20,7 @@ __all__ = [
     "Answer",
     "AnswerHeader",
     "AuthPolicySpec",
+    "CaRef",
     "Claim",
     "ClaimSource",
     "ClientIP",
@@ -30,6 +31,7 @@ __all__ = [
     "ForwardedHeader",
     "HeaderMatch",
     "Issuer",
+    "JwksRef",
     "Jwt",
     "ModeName",
     "Object",
@@ -38,5 +40,6 @@ __all__ = [
     "PathMatch",
     "RequestMatch",
     "Rule",
+    "TargetRef",
     "TokenPlace",
 ]

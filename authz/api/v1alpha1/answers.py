@@ -17,7 +17,7 @@ class ClaimSource(Object):
 class ForwardedHeader(Object):
     """One header for the upstream. Where there is no value, what the client sent is removed."""
 
-    list_key = "name"
+    list_keys = ("name",)
     cel = (
         one_rule("value", "from"),
         (

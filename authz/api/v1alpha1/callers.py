@@ -58,7 +58,7 @@ class Anonymous(Object):
 class Allow(Object):
     """One alternative. Its members must all hold; it says who the caller is by exactly one of `jwt` and `anonymous`."""
 
-    list_key = "name"
+    list_keys = ("name",)
     cel = (
         ("has(self.jwt) || has(self.anonymous)", _NO_CALLER),
         ("!has(self.jwt) || !has(self.anonymous)", one_of("jwt", "anonymous")),
@@ -85,7 +85,7 @@ class Allow(Object):
 class Deny(Object):
     """One denial. It fires unless one of its members is certainly false."""
 
-    list_key = "name"
+    list_keys = ("name",)
     cel = (("has(self.jwt) || has(self.clientIP) || has(self.headers)", "give jwt, clientIP or headers"),)
     name: Name
     """How logs and explanations call it."""

@@ -50,7 +50,7 @@ class RequestMatch(Object):
 class Rule(Object):
     """Which requests it is for, and who may make them. The first rule that matches decides."""
 
-    list_key = "name"
+    list_keys = ("name",)
     name: Name
     """How logs, metrics and explanations call it."""
     mode: ModeName = "Enforce"
@@ -76,17 +76,44 @@ class DefinitionsRef(Object):
     """Its name."""
 
 
+class TargetRef(Object):
+    """A Gateway or route, in the namespace of the policy."""
+
+    list_keys = ("group", "kind", "name")
+    group: Literal["gateway.networking.k8s.io"] = "gateway.networking.k8s.io"
+    """The API group of Gateway API."""
+    kind: Literal["Gateway", "HTTPRoute"]
+    """`HTTPRoute`: requests that the route takes. `Gateway`: those of its routes that have no policy of their own."""
+    name: ObjectName
+    """Its name."""
+
+
 class AuthPolicySpec(Object):
     """Who may make which requests to some hosts. Whatever no rule allows is denied."""
 
     cel = (
-        ("!has(self.rules) || has(self.hosts)", "the policy has rules but no hosts, so it would never decide; add spec.hosts"),
+        ("!has(self.hosts) || !has(self.targetRefs)", "a policy has hosts or targetRefs, not both; write two policies"),
+        (
+            "!has(self.rules) || has(self.hosts) || has(self.targetRefs)",
+            "the policy has rules but no hosts, so it would never decide; add spec.hosts or spec.targetRefs",
+        ),
         (
             "!has(self.pathPrefixes) || has(self.hosts)",
-            "the policy has pathPrefixes but no hosts, so it would never decide; add spec.hosts",
+            "pathPrefixes narrow hosts, and the policy has none; add spec.hosts, or match paths in the rules",
         ),
-        ("!has(self.deny) || has(self.hosts)", "the policy has deny but no hosts, so it would never decide; add spec.hosts"),
-        ("!has(self.hosts) || has(self.rules)", "the policy has hosts but no rules, so it would deny everything; add spec.rules"),
+        (
+            "!has(self.deny) || has(self.hosts) || has(self.targetRefs)",
+            "the policy has deny but no hosts, so it would never decide; add spec.hosts or spec.targetRefs",
+        ),
+        (
+            "has(self.rules) || !(has(self.hosts) || has(self.targetRefs))",
+            "the policy has hosts but no rules, so it would deny everything; add spec.rules",
+        ),
+        (
+            "!has(self.precedence) || self.precedence == 'Default'"
+            " || (has(self.targetRefs) && self.targetRefs.all(target, target.kind == 'Gateway'))",
+            "precedence: Override is for policies of Gateways alone; leave it out",
+        ),
         (
             f"!has(self.hosts) || self.hosts.all(host, host.matches('{HOST}'))",
             "one of hosts is no host: write it in lower case without port, or *. before it",
@@ -109,7 +136,11 @@ class AuthPolicySpec(Object):
     hosts: Annotated[list[Annotated[str, StringConstraints(min_length=1, max_length=253)]], Field(min_length=1, max_length=64)] | None = (
         None
     )
-    """The hosts it is for: exact, or `*.` before a name. Without hosts and rules it only defines."""
+    """The hosts it is for: exact, or `*.` before a name. Without hosts, targetRefs and rules it only defines."""
+    target_refs: Annotated[list[TargetRef], Field(min_length=1, max_length=16)] | None = Field(None, alias="targetRefs")
+    """The Gateways and routes that it is for, instead of hosts. The operator must have listed the Gateway."""
+    precedence: Literal["Default", "Override"] = "Default"
+    """For Gateways. `Default`: a route's own policy replaces the rules. `Override`: these rules count for every route."""
     path_prefixes: Annotated[list[Path], Field(min_length=1, max_length=64)] | None = Field(None, alias="pathPrefixes")
     """The paths it is for, by whole segments, so that several APIs can share a host. The default is every path."""
     mode: ModeName = "Enforce"

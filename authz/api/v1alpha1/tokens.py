@@ -4,7 +4,20 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, StringConstraints, model_validator
 
-from authz.api.v1alpha1.words import Algorithm, ClaimPath, HeaderName, Name, Object, Scope, Text, Url, exactly_one, one_rule
+from authz.api.v1alpha1.words import (
+    Algorithm,
+    ClaimPath,
+    DataKey,
+    HeaderName,
+    Name,
+    Object,
+    ObjectName,
+    Scope,
+    Text,
+    Url,
+    exactly_one,
+    one_rule,
+)
 
 
 class TokenPlace(Object):
@@ -31,19 +44,45 @@ class TokenPlace(Object):
         return self
 
 
+class JwksRef(Object):
+    """A key set in a ConfigMap or Secret."""
+
+    kind: Literal["ConfigMap", "Secret"]
+    """What holds it."""
+    namespace: ObjectName | None = None
+    """Its namespace; the default is the policy's. Another one takes a ReferenceGrant there."""
+    name: ObjectName
+    """Its name."""
+    key: DataKey = "jwks.json"
+    """Which key of its data."""
+
+
+class CaRef(Object):
+    """CA certificates in a ConfigMap or Secret."""
+
+    kind: Literal["ConfigMap", "Secret"]
+    """What holds them."""
+    namespace: ObjectName | None = None
+    """Its namespace; the default is the policy's. Another one takes a ReferenceGrant there."""
+    name: ObjectName
+    """Its name."""
+    key: DataKey = "ca.crt"
+    """Which key of its data: PEM, one certificate or several."""
+
+
 class Issuer(Object):
     """Who may vouch for a token. Keys belong to their issuer: no other issuer's key verifies its tokens."""
 
-    list_key = "name"
+    list_keys = ("name",)
     cel = (
         (
-            "(has(self.discoveryURL) ? 1 : 0) + (has(self.jwksURL) ? 1 : 0) + (has(self.jwks) ? 1 : 0) <= 1",
-            "at most one of discoveryURL, jwksURL, jwks may be given",
+            "(has(self.discoveryURL) ? 1 : 0) + (has(self.jwksURL) ? 1 : 0) + (has(self.jwks) ? 1 : 0) + (has(self.jwksFrom) ? 1 : 0) <= 1",
+            "at most one of discoveryURL, jwksURL, jwks, jwksFrom may be given",
         ),
         (
-            "has(self.discoveryURL) || has(self.jwksURL) || has(self.jwks)"
+            "has(self.discoveryURL) || has(self.jwksURL) || has(self.jwks) || has(self.jwksFrom)"
             " || self.issuer.startsWith('https://') || self.issuer.startsWith('http://')",
-            "the issuer is no URL, so its keys cannot be discovered: add discoveryURL, jwksURL or jwks",
+            "the issuer is no URL, so its keys cannot be discovered: add discoveryURL, jwksURL, jwks or jwksFrom",
         ),
     )
     name: Name
@@ -56,6 +95,10 @@ class Issuer(Object):
     """Where the key set is, for an issuer without discovery."""
     jwks: Annotated[str, StringConstraints(min_length=2, max_length=65536)] | None = None
     """The key set itself, as JSON text: public keys only."""
+    jwks_from: JwksRef | None = Field(None, alias="jwksFrom")
+    """The key set in a ConfigMap or Secret: public keys only."""
+    ca_ref: CaRef | None = Field(None, alias="caRef")
+    """The CAs that vouch for the issuer's servers, instead of those that the operator trusts."""
     algorithms: Annotated[list[Algorithm], Field(min_length=1, max_length=10)] = Field(default=["RS256", "ES256"])
     """The signature algorithms that its tokens may use."""
     clock_skew_seconds: Annotated[int, Field(ge=0, le=300)] = Field(30, alias="clockSkewSeconds")
@@ -66,11 +109,11 @@ class Issuer(Object):
 
     @model_validator(mode="after")
     def _keys(self) -> Self:
-        if sum(value is not None for value in (self.discovery_url, self.jwks_url, self.jwks)) > 1:
-            raise ValueError("at most one of discoveryURL, jwksURL, jwks may be given")
-        without_source = self.discovery_url is None and self.jwks_url is None and self.jwks is None
-        if without_source and not self.issuer.startswith(("https://", "http://")):
-            raise ValueError("the issuer is no URL, so its keys cannot be discovered: add discoveryURL, jwksURL or jwks")
+        given = sum(value is not None for value in (self.discovery_url, self.jwks_url, self.jwks, self.jwks_from))
+        if given > 1:
+            raise ValueError("at most one of discoveryURL, jwksURL, jwks, jwksFrom may be given")
+        if not given and not self.issuer.startswith(("https://", "http://")):
+            raise ValueError("the issuer is no URL, so its keys cannot be discovered: add discoveryURL, jwksURL, jwks or jwksFrom")
         return self
 
 

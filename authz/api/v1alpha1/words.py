@@ -10,6 +10,8 @@ KIND = "AuthPolicy"
 
 Name = Annotated[str, StringConstraints(min_length=1, max_length=63, pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")]
 ObjectName = Annotated[str, StringConstraints(min_length=1, max_length=253, pattern=r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$")]
+# A key in the data of a ConfigMap or Secret.
+DataKey = Annotated[str, StringConstraints(min_length=1, max_length=253, pattern=r"^[-._a-zA-Z0-9]+$")]
 HeaderName = Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9!#$%&'*+.^_`|~-]+$")]
 Path = Annotated[str, StringConstraints(min_length=1, max_length=1024, pattern=r"^/")]
 PathValue = Annotated[str, StringConstraints(min_length=1, max_length=1024)]
@@ -29,8 +31,8 @@ class Object(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, use_attribute_docstrings=True)
     # What CEL on the API server checks: (rule, message). The validators below say the same.
     cel: ClassVar[tuple[tuple[str, str], ...]] = ()
-    # The field that tells apart the items of a list of this type.
-    list_key: ClassVar[str] = ""
+    # The fields that tell apart the items of a list of this type.
+    list_keys: ClassVar[tuple[str, ...]] = ()
 
 
 def exactly_one(self: Object, *names: str) -> None:

@@ -1,0 +1,160 @@
+"""What became of each object in an update."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from authz.model.cluster import Cluster, Route
+from authz.model.declared import Declared
+from authz.model.operator import Operator
+from authz.model.policy import Mode, Policy, PolicyName, Target, TargetKind
+from authz.model.problem import Problem, Severity
+from authz.policy.snapshot import Snapshot
+from authz.service.keyring import IssuerKeys
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """What became of one object.
+
+    Attributes:
+        accepted: whether this version is the one in use.
+        in_use: whether some version is used, to decide or for its definitions: this one, or the last that was accepted.
+        in_force: whether some version takes part in decisions.
+        is_shadow: whether the version in use only says what it would decide.
+        problems: every mistake and warning.
+        generation: the generation of the object.
+        keys: what is known of the keys of the issuers that it reads tokens of.
+        has_targets: whether it is attached to Gateways or routes.
+        gateways: the listed Gateways that its targets lead to.
+        overridden: of those, the ones where an older or higher policy's rules decide instead, with that policy's name.
+        outranked: whether older policies decide for everything that it claims.
+    """
+
+    name: PolicyName
+    accepted: bool
+    in_use: bool
+    in_force: bool
+    is_shadow: bool
+    problems: tuple[Problem, ...]
+    generation: int = 0
+    keys: tuple[IssuerKeys, ...] = ()
+    has_targets: bool = False
+    gateways: tuple[PolicyName, ...] = ()
+    overridden: tuple[tuple[PolicyName, str], ...] = ()
+    outranked: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What an update did."""
+
+    states: tuple[State, ...]
+    snapshot: Snapshot
+
+
+@dataclass(frozen=True, slots=True)
+class Used:
+    """What of an object is used: the version chosen, the sound one, whether all that it names is there, and its issuers' keys."""
+
+    policy: Policy | None
+    sound: Policy | None
+    is_whole: bool
+    keys: tuple[IssuerKeys, ...]
+
+
+def errors_in(found: Iterable[Problem]) -> list[Problem]:
+    """Return those problems that keep a policy from being used."""
+    return [problem for problem in found if problem.severity is Severity.ERROR]
+
+
+class Judges:
+    """Says how objects stand in one snapshot."""
+
+    def __init__(self, operator: Operator, cluster: Cluster, snapshot: Snapshot) -> None:
+        self._listed = {each.name for each in operator.gateways}
+        self._cluster = cluster
+        self._snapshot = snapshot
+        self._routes: dict[PolicyName, Route] = {route.name: route for route in cluster.routes}
+
+    def state(self, each: Declared, used: Used, found: tuple[Problem, ...]) -> State:
+        """Return the state of an object in which these problems were found."""
+        known = used.policy or used.sound or each.target
+        gateways, unmet = self._led_to(known) if known is not None else ((), [])
+        told = [*found, *(each.located(problem) for problem in (*unmet, *self._around(known)))]
+        in_use = used.is_whole
+        return State(
+            name=each.name,
+            accepted=used.is_whole and used.policy == each.policy and not errors_in(found),
+            in_use=in_use,
+            in_force=in_use and used.policy is not None and not used.policy.only_defines,
+            is_shadow=known is not None and known.mode is Mode.SHADOW,
+            problems=tuple(told),
+            generation=each.generation,
+            keys=used.keys,
+            has_targets=known is not None and bool(known.targets),
+            gateways=gateways,
+            overridden=tuple(self._overridden(known, gateways)) if known is not None else (),
+            outranked=known is not None and self._is_outranked(known),
+        )
+
+    def _led_to(self, policy: Policy) -> tuple[tuple[PolicyName, ...], list[Problem]]:
+        """Return the listed Gateways that the targets lead to, and a problem for each target that leads to none."""
+        found: dict[PolicyName, None] = {}
+        unmet = []
+        for at, target in enumerate(policy.targets):
+            name = PolicyName(policy.name.namespace, target.name)
+            led = self._gateways_of(target, name)
+            found.update(dict.fromkeys(led))
+            if not led:
+                unmet.append(Problem("AZ208", self._why_not(target, name), ("spec", "targetRefs", at), severity=Severity.WARNING))
+        return tuple(found), unmet
+
+    def _gateways_of(self, target: Target, name: PolicyName) -> tuple[PolicyName, ...]:
+        if target.kind is TargetKind.GATEWAY:
+            return (name,) if name in self._listed and name in self._cluster.gateways else ()
+        return self._routes[name].gateways if name in self._routes else ()
+
+    def _why_not(self, target: Target, name: PolicyName) -> str:
+        if not self._listed:
+            return f"the {target.kind} {name} is not looked at: no Gateway is listed; the operator lists those that ask us with --gateway"
+        if target.kind is TargetKind.HTTP_ROUTE and name in self._routes:
+            listed = ", ".join(map(str, sorted(self._listed)))
+            return f"no listed Gateway ({listed}) has accepted the HTTPRoute {name}; see its parentRefs and status"
+        if target.kind is TargetKind.GATEWAY and name not in self._listed:
+            return f"the Gateway {name} is not among those that ask us; the operator lists it with --gateway {name}"
+        return f"there is no {target.kind} {name}; correct the name, or create it"
+
+    def _overridden(self, policy: Policy, gateways: tuple[PolicyName, ...]) -> Iterable[tuple[PolicyName, str]]:
+        if policy.mode is Mode.SHADOW:
+            return
+        names = [PolicyName(policy.name.namespace, target.name) for target in policy.targets if target.kind is TargetKind.HTTP_ROUTE]
+        for gateway in gateways if names else ():
+            deciders = {self._snapshot.attachments.of(name, gateway).decider for name in names}
+            others = {each.name for each in deciders if each is not None} - {str(policy.name)}
+            if others and not any(each is not None and each.name == str(policy.name) for each in deciders):
+                yield gateway, min(others)
+
+    def _is_outranked(self, policy: Policy) -> bool:
+        lost = {each.what for each in self._snapshot.lost.get(str(policy.name), ())}
+        if not lost:
+            return False
+        claimed = len(policy.targets) or len(policy.hosts) * len(policy.path_prefixes or ("/",))
+        return len(lost) >= claimed
+
+    def _around(self, policy: Policy | None) -> Iterable[Problem]:
+        if policy is None:
+            return
+        place = ("spec", "targetRefs" if policy.targets else "hosts")
+        for each in self._snapshot.lost.get(str(policy.name), ()):
+            yield Problem("AZ205", f"{each.winner} already decides for {each.what}; narrow one of them", place, severity=Severity.WARNING)
+        if policy.mode is Mode.SHADOW:
+            return
+        for host in policy.hosts if self._snapshot.has_routes else ():
+            if self._snapshot.routes.meets(host):
+                what = f"routes of {host} have policies of their own, and requests need the leave of both; attach this one, too"
+                yield Problem("AZ209", what, place, severity=Severity.WARNING)
+        chooses_by = self._snapshot.routes.chooses_by
+        for name in dict.fromkeys(header.name.lower() for rule in policy.rules for header in rule.forward):
+            if name in chooses_by:
+                what = f"the HTTPRoute {chooses_by[name]} chooses by {name}, which this policy sets: both ways must allow"
+                yield Problem("AZ210", f"{what}; match on another header there", ("spec", "rules"), severity=Severity.WARNING)
