@@ -16,21 +16,25 @@ from authz.envoy.server import CheckServer
 from authz.fetch.keys import HttpsKeys
 from authz.files.source import DirectorySource
 from authz.kube.api import ConnectError, connect
+from authz.kube.controller import Controller, Identity
+from authz.kube.last_known import LastKnown
 from authz.kube.source import KubeSource
 from authz.model.declared import Contents, Declared
 from authz.model.problem import Problem, Severity
 from authz.policy.hosts import repaired
 from authz.service.check import Checker
+from authz.service.coverage import CoveredRoute
 from authz.service.keyring import KeyRing
-from authz.service.ports import Clock, Source, SourceError
+from authz.service.ports import Source, SourceError
 from authz.service.references import own_problems
 from authz.service.slices import in_slices
 from authz.service.tokens import TokenMemory
 from authz.service.update import Updater
-from authz.settings import Address, Settings, described
+from authz.settings import Address, ClusterSettings, Settings, described
 from authz.telemetry.audit import Auditor
 from authz.telemetry.lines import Lines
 from authz.telemetry.metrics import CONTENT_TYPE, Metrics
+from authz.telemetry.stalls import Stalls
 
 
 class StartError(Exception):
@@ -64,7 +68,14 @@ class Service:
         clock, memory = SystemClock(), TokenMemory()
         said = settings.operator
         self._lines = Lines(stream, clock.time, settings.allow_sample, said.client_address)
-        self.metrics = Metrics(lambda: ring.all(), lambda: len(memory), lambda: self._lines.dropped)  # noqa: PLW0108 - made below
+        self.stalls = Stalls()
+        self.metrics = Metrics(
+            lambda: ring.all(),  # noqa: PLW0108 - made below
+            lambda: len(memory),
+            lambda: self._lines.dropped,
+            lambda: self._controller.state() if self._controller is not None else None,
+            self.stalls.take,
+        )
         self.audit = Auditor(self.metrics, self._lines)
         ring = KeyRing(HttpsKeys(settings.fetch), clock, self.audit, settings.key_times)
         self._ring = ring
@@ -73,7 +84,9 @@ class Service:
         self._updater = Updater(said, ring, memory)
         self._checker = Checker(self._updater.store, ring, clock, self.audit)
         self._server = CheckServer(Endpoint(self._checker, self.audit), settings.limits, settings.tls)
-        self._admin = HttpServer(admin_app(lambda: self._not_ready, self.metrics.text, CONTENT_TYPE))
+        self._routes: tuple[CoveredRoute, ...] = ()
+        self._controller: Controller | None = None
+        self._admin = HttpServer(admin_app(lambda: self._not_ready, self.metrics.text, CONTENT_TYPE, lambda: self._routes))
         self._not_ready = "policies are being loaded"
 
     async def run(self, stopped: asyncio.Event, on_ready: Callable[[Running], None] = lambda running: None) -> None:
@@ -81,12 +94,14 @@ class Service:
         background: list[asyncio.Task[None]] = []
         closing = AsyncExitStack()
         try:
-            source = await _source(self._settings, self._clock)
+            source = await self._source()
             closing.push_async_callback(source.close)
-            background += [asyncio.create_task(self._kept_up(part)) for part in (source.run, self._lines.run)]
+            background += [asyncio.create_task(self._kept_up(part)) for part in (source.run, self._lines.run, self.stalls.run)]
             await self._load_first(source)
             running = await self._start()
             background += [asyncio.create_task(self._kept_up(part)) for part in (self._ring.run, lambda: self._follow(source))]
+            if self._controller is not None:
+                background.append(asyncio.create_task(self._kept_up(self._controller.run)))
             await self._ring.first_tries()
             await self._server.ready()
             self._not_ready = ""
@@ -96,6 +111,22 @@ class Service:
         finally:
             await self._stop(background)
             await closing.aclose()
+
+    async def _source(self) -> Source:
+        """Return where policies come from; with an API server, make the controller, too."""
+        settings = self._settings
+        if settings.policies is not None:
+            return DirectorySource(settings.policies)
+        how = settings.cluster or ClusterSettings()
+        try:
+            api = await connect(how.kubeconfig)
+        except ConnectError as fault:
+            raise StartError(str(fault)) from fault
+        gateways = [each.name for each in settings.operator.gateways]
+        source = KubeSource(api, self._clock, gateways, LastKnown(how.snapshot) if how.snapshot is not None else None)
+        identity = Identity(how.namespace, how.replica) if how.namespace else None
+        self._controller = Controller(api, source, identity, self._clock, self.audit)
+        return source
 
     async def _kept_up(self, part: Callable[[], Awaitable[None]]) -> None:
         """Run a part for ever: a fault in it is told, and must not end the checks."""
@@ -114,7 +145,7 @@ class Service:
         # The API server has held its objects against the schema; a file may say anything.
         unknown = [problem for stray in contents.faults for problem in stray.problems]
         unknown += [problem for each in contents.declared if _hides_its_target(each) for problem in self._problems(each)]
-        if unknown:
+        if unknown and self._settings.cluster is None:
             # What such a file should protect cannot be told, so nothing could be denied for it.
             told = "\n".join(f"  {p.file}:{p.line}:{p.column} {p.code} {p.what}" for p in unknown)
             raise StartError(f"it cannot be read what these are for, so starting could leave it open:\n{told}")
@@ -126,17 +157,21 @@ class Service:
 
     async def _apply(self, contents: Contents) -> None:
         # A collection would walk every policy and stop all checks meanwhile; what is loaded now is here to stay.
+        began = time.perf_counter()
         gc.collect()
         gc.disable()
         try:
-            report = await in_slices(self._updater.steps(contents.declared))
+            report = await in_slices(self._updater.steps(contents.declared, contents.cluster))
         finally:
             gc.freeze()
             gc.enable()
+        self._routes = report.routes
+        if self._controller is not None:
+            self._controller.told(report)
         problems = [problem for stray in contents.strays for problem in stray.problems]
         problems += [problem for state in report.states for problem in state.problems]
         ok = not any(problem.severity is Severity.ERROR for problem in problems)
-        self.audit.reloaded(report.states, problems, self._clock.time(), ok=ok)
+        self.audit.reloaded(report.states, problems, self._clock.time(), ok=ok, seconds=time.perf_counter() - began)
 
     async def _follow(self, source: Source) -> None:
         async for contents in source.changes():
@@ -165,6 +200,8 @@ class Service:
 
     async def _stop(self, background: list[asyncio.Task[None]]) -> None:
         self._not_ready = "stopping"
+        # At once, so that another replica leads while this one still answers.
+        leaving = asyncio.create_task(self._controller.close()) if self._controller is not None and background else None
         if background:
             self.audit.event("info", "stopping", drain_seconds=self._settings.drain_seconds)
             await self._server.drain()
@@ -173,17 +210,8 @@ class Service:
         await self._admin.stop()
         for task in background:
             task.cancel()
-        await asyncio.gather(*background, return_exceptions=True)
+        await asyncio.gather(*background, *([leaving] if leaving is not None else ()), return_exceptions=True)
         self._lines.flush()
-
-
-async def _source(settings: Settings, clock: Clock) -> Source:
-    if settings.policies is not None:
-        return DirectorySource(settings.policies)
-    try:
-        return KubeSource(await connect(settings.kubeconfig), clock)
-    except ConnectError as fault:
-        raise StartError(str(fault)) from fault
 
 
 def _hides_its_target(each: Declared) -> bool:

@@ -1,20 +1,24 @@
-"""/livez, /readyz and /metrics."""
+"""/livez, /readyz, /metrics and /routes."""
 
 import asyncio
 import contextlib
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 import uvicorn
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import PlainTextResponse, Response
+from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
+from authz.service.coverage import CoveredRoute
 
-def admin_app(why_not_ready: Callable[[], str], metrics: Callable[[], bytes], content_type: str) -> Starlette:
-    """Return the application. `why_not_ready` returns "" once checks can be answered."""
+
+def admin_app(
+    why_not_ready: Callable[[], str], metrics: Callable[[], bytes], content_type: str, routes: Callable[[], Iterable[CoveredRoute]] = tuple
+) -> Starlette:
+    """Return the application. `why_not_ready` returns "" once checks can be answered; `routes` are the accepted ones."""
 
     async def livez(request: Request) -> Response:
         return PlainTextResponse("ok\n")
@@ -26,8 +30,17 @@ def admin_app(why_not_ready: Callable[[], str], metrics: Callable[[], bytes], co
     async def metrics_page(request: Request) -> Response:
         return Response(metrics(), media_type=content_type)
 
-    pages = (("/livez", livez), ("/readyz", readyz), ("/metrics", metrics_page))
+    async def routes_page(request: Request) -> Response:
+        wanted = request.query_params.get("cover")
+        return JSONResponse([_told(each) for each in routes() if wanted in (None, each.cover)])
+
+    pages = (("/livez", livez), ("/readyz", readyz), ("/metrics", metrics_page), ("/routes", routes_page))
     return Starlette(routes=[Route(path, page, methods=["GET"]) for path, page in pages])
+
+
+def _told(each: CoveredRoute) -> dict[str, object]:
+    told = {"route": str(each.route), "gateway": str(each.gateway), "hosts": each.hosts, "cover": each.cover.value, "policy": each.policy}
+    return {name: value for name, value in told.items() if value}
 
 
 class HttpServer:

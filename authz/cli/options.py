@@ -23,7 +23,12 @@ _OPERATOR = (
         show_default=True,
         help="For x-forwarded-for: whether Envoy appends its peer (use_remote_address).",
     ),
-    click.option("--unprotected", multiple=True, metavar="HOST|all", help="Let requests pass that no policy covers. Repeat for more."),
+    click.option(
+        "--unprotected",
+        multiple=True,
+        metavar="HOST|all",
+        help="Let requests pass that no policy covers (gateway:NAMESPACE/NAME: those of its routes). Repeat for more.",
+    ),
     click.option("--identity-header", multiple=True, metavar="NAME", help="A header besides x-auth-* that policies may forward."),
 )
 _FETCH = (

@@ -4,6 +4,7 @@ import asyncio
 import signal
 from dataclasses import replace
 from pathlib import Path
+from socket import gethostname
 from typing import Any
 
 import click
@@ -15,10 +16,11 @@ from authz.cli.options import operator_options, raise_mistakes, take_fetch, take
 from authz.envoy.server import ServerLimits
 from authz.envoy.tls import TlsError
 from authz.kube.api import own_namespace
-from authz.model.operator import HostGrant
-from authz.settings import Address, Mistakes, Settings
+from authz.model.operator import HostGrant, ListedGateway, Operator
+from authz.settings import Address, ClusterSettings, Mistakes, Settings
 
 _FILE = click.Path(path_type=Path, dir_okay=False)
+_OF_KUBE = ("kubeconfig", "hosts_from", "gateway", "gateway_client_address", "namespace", "replica", "snapshot")
 
 
 @click.command()
@@ -37,10 +39,33 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
     help="With --kube: whose policies may decide for (these) hosts. Repeat for more. The default is the pod's own namespace.",
 )
 @click.option(
+    "--gateway",
+    multiple=True,
+    metavar="NAMESPACE/NAME",
+    help="With --kube: a Gateway that asks this service; its routes can have policies. Repeat for more.",
+)
+@click.option(
+    "--gateway-client-address",
+    multiple=True,
+    metavar="NAMESPACE/NAME=HOW",
+    help="--client-address for one Gateway: peer, or x-forwarded-for or header:NAME with ;trusted=CIDR,… ;hops=N ;appends=no.",
+)
+@click.option(
+    "--namespace",
+    metavar="NAME",
+    help="With --kube: where this service keeps its Leases. The default is the pod's own namespace; without one no status is written.",
+)
+@click.option("--replica", metavar="NAME", help="With --kube: the name of this replica. The default is the host's name.")
+@click.option("--snapshot", type=_FILE, metavar="FILE", help="With --kube: keeps what was last known, for a start without an API server.")
+@click.option(
     "--listen", default="127.0.0.1:9001", show_default=True, metavar="HOST:PORT", help="Where Envoy asks (gRPC). Port 0 takes any free one."
 )
 @click.option(
-    "--admin-listen", default="127.0.0.1:9002", show_default=True, metavar="HOST:PORT", help="Where /livez, /readyz and /metrics are."
+    "--admin-listen",
+    default="127.0.0.1:9002",
+    show_default=True,
+    metavar="HOST:PORT",
+    help="Where /livez, /readyz, /metrics and /routes are.",
 )
 @operator_options
 @click.option("--tls-cert", type=_FILE, metavar="FILE", help="Certificate chain of the gRPC port (PEM); read anew when it changes.")
@@ -73,14 +98,16 @@ def serve(**given: Any) -> int:  # noqa: ANN401 - what click gives
     mistakes = Mistakes()
     nowhere = Address("127.0.0.1", 0)
     operator, fetch = take_operator(mistakes, given), take_fetch(mistakes, given)
+    cluster = None
     if given["kube"]:
-        none: tuple[HostGrant, ...] = ()
-        grants = mistakes.take("--hosts-from", lambda: settings.host_grants(given["hosts_from"], own_namespace()), none)
-        operator = replace(operator, host_grants=grants)
-    mistakes.take("--policies", lambda: settings.source(given["policies"], given["kubeconfig"], kube=given["kube"]), None)
+        operator = _with_cluster(mistakes, operator, given)
+        namespace = given["namespace"] if given["namespace"] is not None else own_namespace()
+        cluster = ClusterSettings(given["kubeconfig"], namespace, given["replica"] or gethostname(), given["snapshot"])
+    of_kube = {f"--{name.replace('_', '-')}": given[name] for name in _OF_KUBE}
+    mistakes.take("--policies", lambda: settings.source(given["policies"], of_kube, kube=given["kube"]), None)
     chosen = Settings(
         policies=given["policies"],
-        kubeconfig=given["kubeconfig"],
+        cluster=cluster,
         listen=mistakes.take("--listen", lambda: settings.address(given["listen"]), nowhere),
         admin_listen=mistakes.take("--admin-listen", lambda: settings.address(given["admin_listen"]), nowhere),
         operator=operator,
@@ -98,6 +125,18 @@ def serve(**given: Any) -> int:  # noqa: ANN401 - what click gives
     )
     raise_mistakes(mistakes)
     return asyncio.run(_serve(chosen))
+
+
+def _with_cluster(mistakes: Mistakes, operator: Operator, given: dict[str, Any]) -> Operator:
+    none: tuple[HostGrant, ...] = ()
+    nowhere: tuple[ListedGateway, ...] = ()
+    grants = mistakes.take("--hosts-from", lambda: settings.host_grants(given["hosts_from"], own_namespace()), none)
+    listed = mistakes.take(
+        "--gateway, --gateway-client-address",
+        lambda: settings.listed_gateways(given["gateway"], given["gateway_client_address"]),
+        nowhere,
+    )
+    return replace(operator, host_grants=grants, gateways=listed)
 
 
 async def _serve(chosen: Settings) -> int:

@@ -12,6 +12,7 @@ import socket
 import ssl
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Final
 from urllib.parse import SplitResult, urlsplit
@@ -59,11 +60,11 @@ class HttpsClient:
         self._limits = limits
         self._known: tuple[int, ssl.SSLContext] | None = None
 
-    async def get(self, url: str) -> Fetched:
-        """Return the document at `url`. Raises FetchError, which names the URL and the remedy."""
+    async def get(self, url: str, ca: str = "") -> Fetched:
+        """Return the document at `url`; `ca` are CAs (PEM) to trust for it. Raises FetchError, which names the URL and the remedy."""
         try:
             async with asyncio.timeout(self._limits.seconds):
-                return await self._get(url)
+                return await self._get(url, ca)
         except FetchError:
             raise
         except TimeoutError as fault:
@@ -71,14 +72,14 @@ class HttpsClient:
         except (httpx2.HTTPError, httpx2.InvalidURL, OSError, ssl.SSLError, ValueError) as fault:
             raise FetchError(f"{url}: {_cause(fault)}") from fault
 
-    async def _get(self, url: str) -> Fetched:
+    async def _get(self, url: str, ca: str) -> Fetched:
         parts = urlsplit(url)
         host = parts.hostname or ""
         insecure = origin_of(url) in self._limits.insecure_origins
         if parts.scheme != "https" and not insecure:
             raise FetchError(f"{url}: only https is fetched; for this origin alone: --fetch-insecure {origin_of(url)}")
         address = await _vetted(host, parts.port or (443 if parts.scheme == "https" else 80), url, insecure=insecure)
-        transport = httpx2.AsyncHTTPTransport(verify=self._trust(), retries=0)
+        transport = httpx2.AsyncHTTPTransport(verify=_trust_in(ca) if ca else self._trust(), retries=0)
         async with httpx2.AsyncClient(transport=transport, trust_env=False, timeout=self._limits.seconds * 0.9) as client:
             request = client.build_request(
                 "GET",
@@ -112,6 +113,11 @@ class HttpsClient:
                 raise FetchError(f"{url}: larger than {self._limits.max_bytes // 1024} KiB")
         found = _MAX_AGE.search(answer.headers.get("cache-control", ""))
         return Fetched(bytes(body), float(found.group(1)) if found else None)
+
+
+@lru_cache(maxsize=32)
+def _trust_in(ca: str) -> ssl.SSLContext:
+    return ssl.create_default_context(cadata=ca)
 
 
 def origin_of(url: str) -> str:

@@ -17,10 +17,12 @@ class HttpsKeys:
 
     async def fetch(self, issuer: Issuer) -> FetchedKeys:
         """Return the issuer's JWKS. Raises FetchError."""
+        if issuer.ca_from is not None:
+            raise FetchError(f"{issuer.issuer}: its CA is in the {issuer.ca_from}, which nobody has read; only a cluster has it")
         try:
             async with asyncio.timeout(self._seconds):
                 url = issuer.keys.jwks_url or await self._discovered(issuer)
-                fetched = await self._client.get(url)
+                fetched = await self._client.get(url, issuer.ca)
         except FetchError:
             raise
         except TimeoutError as fault:
@@ -32,6 +34,6 @@ class HttpsKeys:
     async def _discovered(self, issuer: Issuer) -> str:
         url = issuer.keys.discovery_url or default_url(issuer.issuer)
         try:
-            return jwks_uri((await self._client.get(url)).body, issuer.issuer)
+            return jwks_uri((await self._client.get(url, issuer.ca)).body, issuer.issuer)
         except DiscoveryError as fault:
             raise FetchError(f"{url}: {fault}") from fault

@@ -6,12 +6,13 @@ A streaming list where the server has it, else a list in pages; then a watch fro
 
 import asyncio
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
 from authz.kube.api import Api, ApiError, Patience
 from authz.service.ports import Clock
+from authz.service.standing import WatchState
 
 Object = dict[str, Any]
 _END_OF_LIST: Final = "k8s.io/initial-events-end"
@@ -33,6 +34,7 @@ class Pace:
         first_retry: the longest first wait after a failure; it doubles with each further one.
         last_retry: the longest wait after a failure.
         healthy: after how long without a failure the waits begin anew.
+        absent: the longest wait where the server does not know the kind at all.
     """
 
     page: int = 100
@@ -41,10 +43,20 @@ class Pace:
     first_retry: float = 0.5
     last_retry: float = 8.0
     healthy: float = 120.0
+    absent: float = 30.0
 
 
 class Reflector:
-    """Follows one path. `changed` is called after each change of the store, never in the middle of a list."""
+    """Follows one path. `changed` is called after each change of the store, and when it is first known whether there is one.
+
+    Attributes:
+        store: the objects, by `namespace/name`, as they were received.
+        is_synced: whether the store has been equal to what the server holds.
+        version: the resourceVersion up to which it is.
+        refusal: the status with which the server refused the last attempt; 0 where it did not.
+        failure: why the last attempt failed; "" where it did not.
+        contact: when the server last said something, Unix time; 0: never.
+    """
 
     def __init__(self, api: Api, path: str, clock: Clock, changed: Callable[[], None], pace: Pace | None = None) -> None:
         self._api = api
@@ -52,13 +64,30 @@ class Reflector:
         self._clock = clock
         self._changed = changed
         self._pace: Final = pace or Pace()
-        self._version = ""
         self._streams = True
+        self._restarts: dict[str, int] = {}
+        self._lists: dict[str, int] = {}
+        self.version = ""
         self.store: dict[str, Object] = {}
         self.is_synced = False
+        self.refusal = 0
         self.contact = 0.0
-        self.restarts: dict[str, int] = {}
         self.failure = ""
+
+    @property
+    def is_answered(self) -> bool:
+        """Whether it is known what there is: something, nothing, or that it may not be known (403) or cannot exist (404)."""
+        return self.is_synced or self.refusal in (403, 404)
+
+    def state(self) -> WatchState:
+        """Return how well it is followed."""
+        up = self.is_synced and not self.failure
+        return WatchState(self._path.rpartition("/")[2], up, self.contact, len(self.store), dict(self._restarts), dict(self._lists))
+
+    def restore(self, objects: Mapping[str, Object]) -> None:
+        """Begin with what was known at an earlier time; it counts until the server has told everything."""
+        if not self.is_synced:
+            self.store = dict(objects)
 
     async def run(self) -> None:
         """Follow for ever."""
@@ -66,28 +95,34 @@ class Reflector:
         while True:
             began = self._clock.time()
             reason = await self._once()
-            self.restarts[reason] = self.restarts.get(reason, 0) + 1
+            self._restarts[reason] = self._restarts.get(reason, 0) + 1
             lived = self._clock.time() - began
             if lived > self._pace.healthy:
                 delay = self._pace.first_retry
             if reason == "closed" and lived > 5:
                 continue  # The server ends each watch after a while; that is no failure.
             await self._clock.sleep(random.uniform(0, delay))  # noqa: S311 - spreads load, protects nothing
-            delay = min(delay * 2, self._pace.last_retry)
+            delay = min(delay * 2, self._pace.absent if self.refusal == 404 else self._pace.last_retry)
 
     async def _once(self) -> str:
         """List if need be, watch until that ends, and return why it ended."""
         try:
-            if not self._version and not await self._listed_by_stream():
+            if not self.version and not await self._listed_by_stream():
                 await self._list()
-            await self._watch({"resourceVersion": self._version})
+            await self._watch({"resourceVersion": self.version})
         except ApiError as fault:
-            self.failure = str(fault)
+            self._failed(fault)
             if fault.status in (400, 404, 410):
-                self._version = ""
+                self.version = ""
             return "gone" if fault.status == 410 else "silent" if fault.status == 0 else "error"
         self.failure = ""
         return "closed"
+
+    def _failed(self, fault: ApiError) -> None:
+        was_answered = self.is_answered
+        self.failure, self.refusal = str(fault), fault.status
+        if self.is_answered and not was_answered:
+            self._changed()
 
     async def _listed_by_stream(self) -> bool:
         if not self._streams:
@@ -95,13 +130,13 @@ class Reflector:
         try:
             await self._watch({"sendInitialEvents": "true", "resourceVersionMatch": "NotOlderThan"}, listing={})
         except ApiError as fault:
-            if self._version:
+            if self.version:
                 raise
             if fault.status in _NO_STREAMING:
                 self._streams = False
                 return False
             raise
-        if not self._version:
+        if not self.version:
             raise ApiError(0, _BROKEN_OFF)
         return True
 
@@ -117,7 +152,7 @@ class Reflector:
             if not more:
                 break
             await asyncio.sleep(0)  # Checks go on between two pages.
-        self._replace(found, page["metadata"]["resourceVersion"])
+        self._replace(found, page["metadata"]["resourceVersion"], "paged")
 
     async def _watch(self, query: dict[str, str], listing: dict[str, Object] | None = None) -> None:
         """Follow the events until the server ends the stream. With `listing` they begin with everything that there is."""
@@ -132,11 +167,11 @@ class Reflector:
             if kind == "ERROR":
                 raise ApiError(int(each.get("code") or 500), str(each.get("message", ""))[:300])
             self.contact = self._clock.time()
-            self.failure = ""
+            self.failure, self.refusal = "", 0
             if listing is None:
                 self._take(kind, each)
             elif kind == "BOOKMARK" and (each["metadata"].get("annotations") or {}).get(_END_OF_LIST) == "true":
-                self._replace(listing, each["metadata"]["resourceVersion"])
+                self._replace(listing, each["metadata"]["resourceVersion"], "stream")
                 listing = None
             elif kind == "DELETED":
                 listing.pop(_key(each), None)
@@ -144,7 +179,7 @@ class Reflector:
                 listing[_key(each)] = _slim(each)
 
     def _take(self, kind: str, each: Object) -> None:
-        self._version = each["metadata"]["resourceVersion"]
+        self.version = each["metadata"]["resourceVersion"]
         if kind == "BOOKMARK":
             return
         key = _key(each)
@@ -154,19 +189,20 @@ class Reflector:
                 return
         else:
             known = self.store.get(key)
-            if known is not None and known["metadata"]["resourceVersion"] == self._version:
+            if known is not None and known["metadata"]["resourceVersion"] == self.version:
                 return
             self.store[key] = _slim(each)
         self._changed()
 
-    def _replace(self, found: dict[str, Object], version: str) -> None:
+    def _replace(self, found: dict[str, Object], version: str, mode: str) -> None:
+        self._lists[mode] = self._lists.get(mode, 0) + 1
         for key, each in found.items():
             known = self.store.get(key)
             if known is not None and known["metadata"]["resourceVersion"] == each["metadata"]["resourceVersion"]:
                 found[key] = known  # The very same object: what was made of it stays.
         self.store = found
-        self._version = version
-        self.is_synced = True
+        self.version = version
+        self.is_synced, self.failure, self.refusal = True, "", 0
         self.contact = self._clock.time()
         self._changed()
 

@@ -1,61 +1,217 @@
-"""AuthPolicies of an API server as a source. Satisfies service.ports.Source."""
+"""AuthPolicies of an API server, with everything around them, as a source. Satisfies service.ports.Source."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable, Iterator
 from typing import Any, Final
 
-from authz.api.decode import decode_object
 from authz.kube.api import Api
+from authz.kube.decoding import Decoded
+from authz.kube.last_known import LastKnown, Objects
 from authz.kube.reflector import Pace, Reflector
+from authz.kube.texts import Texts
+from authz.model.cluster import Cluster
 from authz.model.declared import Contents, Declared, Stray
+from authz.model.policy import PolicyName
 from authz.service.ports import Clock, SourceError
 from authz.service.slices import Steps, in_slices
+from authz.service.standing import WatchState
 
-PATH: Final = "/apis/ingress-authz.dev/v1alpha1/authpolicies"
-# A burst of changes becomes one update.
+POLICIES: Final = "/apis/ingress-authz.dev/v1alpha1/authpolicies"
+_GATEWAY_API: Final = "/apis/gateway.networking.k8s.io"
+ROUTES: Final = f"{_GATEWAY_API}/v1/httproutes"
+GRANTS: Final = f"{_GATEWAY_API}/v1beta1/referencegrants"
+# Seconds. A burst of changes becomes one update.
 QUIET: Final = 0.05
+# Seconds that a new reference may take to be read before its policy is judged without it.
+FIRST_LOOK: Final = 1.0
+# Seconds that a start waits for an API server before it goes by what was last known.
+PATIENCE: Final = 5.0
+# Seconds from one writing of what is known to the next, at the least.
+KEEP_EVERY: Final = 10.0
 
 
 class KubeSource:
-    """Follows the AuthPolicies of all namespaces."""
+    """Follows AuthPolicies of all namespaces; the routes of the listed Gateways; grants; and what policies refer to.
 
-    def __init__(self, api: Api, clock: Clock, pace: Pace | None = None) -> None:
+    Attributes:
+        policies: follows the AuthPolicies.
+        loaded_version: the resourceVersion up to which every AuthPolicy has been handed out and dealt with.
+        is_restored: whether something is still as the file said, because the server has not told it since the start.
+    """
+
+    def __init__(
+        self, api: Api, clock: Clock, gateways: Iterable[PolicyName] = (), last_known: LastKnown | None = None, pace: Pace | None = None
+    ) -> None:
         self._api = api
         self._clock = clock
         self._dirty = asyncio.Event()
-        self._decoded: dict[str, tuple[dict[str, Any], Declared | Stray]] = {}
-        self.reflector = Reflector(api, PATH, clock, self._dirty.set, pace)
+        self._unsaved = asyncio.Event()
+        self._last_known = last_known
+        self._decoded = Decoded()
+        self._last: Contents | None = None
+        self._was_restored = False
+        self._version_of_last = ""
+        self._kept_badly = ""
+
+        def following(path: str, **narrowed: str) -> Reflector:
+            return Reflector(api.narrowed(**narrowed) if narrowed else api, path, clock, self._dirty.set, pace)
+
+        self.loaded_version = ""
+        self.policies = following(POLICIES)
+        self._grants = following(GRANTS)
+        self._gateways = {
+            name: following(f"{_GATEWAY_API}/v1/namespaces/{name.namespace}/gateways", fieldSelector=f"metadata.name={name.name}")
+            for name in gateways
+        }
+        self._routes = following(ROUTES) if self._gateways else None
+        self._texts = Texts(api, clock, self._dirty.set, pace)
+
+    @property
+    def _reflectors(self) -> list[Reflector]:
+        return [self.policies, self._grants, *([self._routes] if self._routes else ()), *self._gateways.values()]
 
     async def run(self) -> None:
         """Follow the server, for ever."""
-        await self.reflector.run()
+        async with asyncio.TaskGroup() as group:
+            for each in self._reflectors:
+                group.create_task(each.run())
+            if self._last_known is not None:
+                group.create_task(self._keep(self._last_known))
 
     async def close(self) -> None:
-        """Close the connection."""
+        """Write down what is known, and close the connection."""
+        if self._last_known is not None and self._unsaved.is_set():
+            await self._write(self._last_known)
+        await self._texts.close()
         await self._api.close()
 
     async def first(self) -> Contents:
-        """Return everything that the server holds, once it has told. Its silence is waited out: it is no empty cluster."""
-        while not self.reflector.is_synced:
-            await self._dirty.wait()
+        """Return everything that the server holds, once it has told; where it is silent, what was last known of it.
+
+        Without either its silence is waited out: it is no empty cluster.
+        """
+        kept = await asyncio.to_thread(self._last_known.read) if self._last_known is not None else None
+        until = self._clock.time() + PATIENCE
+        while not await self._is_known():
+            if kept is None:
+                await self._dirty.wait()
+            elif not await self._woken_within(until - self._clock.time()):
+                self._restore(kept)
+                break
             self._dirty.clear()
         return await in_slices(self._contents())
 
     async def changes(self) -> AsyncIterator[Contents | SourceError]:
-        """Yield everything after each change."""
+        """Yield everything after each change that may matter to a decision."""
+        self.loaded_version = self._version_of_last
         while True:
             await self._dirty.wait()
             await self._clock.sleep(QUIET)
             self._dirty.clear()
-            yield await in_slices(self._contents())
+            before = self._last
+            contents = await in_slices(self._contents())
+            if not self._texts.are_answered and await self._woken_within(FIRST_LOOK):
+                contents = await in_slices(self._contents())
+            if before is None or not _is_same(before, contents):
+                yield contents
+            # What came before was dealt with when the next is asked for.
+            self.loaded_version = self._version_of_last
+
+    async def _woken_within(self, seconds: float) -> bool:
+        """Wait for something to be heard from the server; return False where nothing is for so long."""
+        heard, late = asyncio.ensure_future(self._dirty.wait()), asyncio.ensure_future(self._clock.sleep(max(seconds, 0)))
+        try:
+            done, _ = await asyncio.wait((heard, late), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            heard.cancel()
+            late.cancel()
+        return heard in done
+
+    async def _is_known(self) -> bool:
+        needed = [self.policies, *([self._routes] if self._routes is not None else ())]
+        if not all(each.is_synced for each in needed) or not all(each.is_answered for each in self._reflectors):
+            return False
+        await in_slices(self._contents())  # From now on, what the policies refer to is followed.
+        return self._texts.are_answered
 
     def _contents(self) -> Steps[Contents]:
-        decoded: dict[str, tuple[dict[str, Any], Declared | Stray]] = {}
-        for key, each in list(self.reflector.store.items()):
-            known = self._decoded.get(key)
-            decoded[key] = known if known is not None and known[0] is each else (each, decode_object(each))
-            yield
-        self._decoded = decoded
-        found = [each for _, each in decoded.values()]
+        self._version_of_last = self.policies.version
+        found = yield from self._decoded.policies(self.policies.store)
         declared = tuple(each for each in found if isinstance(each, Declared))
-        return Contents(declared, tuple(each for each in found if isinstance(each, Stray)))
+        references = {ref for each in declared if each.policy for issuer in each.policy.issuers for ref in issuer.references}
+        self._texts.follow(references)
+        listed = {name: each.store.get(str(name)) for name, each in self._gateways.items()}
+        routes = yield from self._decoded.routes(self._routes.store if self._routes else {}, listed)
+        there = frozenset(name for name, each in listed.items() if each is not None)
+        cluster = Cluster(routes, there, self._decoded.grants(self._grants.store), self._texts.of(references))
+        self._last = Contents(declared, tuple(each for each in found if isinstance(each, Stray)), cluster=cluster)
+        self._unsaved.set()
+        return self._last
+
+    @property
+    def is_restored(self) -> bool:
+        """Whether something is still as the file said."""
+        return self._was_restored and not all(each.is_answered for each in self._reflectors)
+
+    @property
+    def follows_routes(self) -> bool:
+        """Whether Gateways are listed, so that routes are read."""
+        return self._routes is not None
+
+    def troubles(self) -> Iterator[tuple[str, str]]:
+        """Yield for each kind of object why it cannot be read now, or "" where it can."""
+        for each in self._reflectors:
+            resource = each.state().resource
+            # Without Gateway API there are no grants; that is no trouble unless routes are wanted.
+            is_absent = each is self._grants and each.refusal == 404
+            yield resource, "" if is_absent else each.failure
+        yield "snapshot", self._kept_badly
+
+    def watches(self) -> tuple[WatchState, ...]:
+        """Return how well each kind of object is followed; of several watches of one kind, all together."""
+        by_kind: dict[str, WatchState] = {}
+        for each in [*(reflector.state() for reflector in self._reflectors), *self._texts.states()]:
+            known = by_kind.get(each.resource)
+            by_kind[each.resource] = each if known is None else known.with_another(each)
+        return tuple(by_kind.values())
+
+    def _restore(self, kept: Objects) -> None:
+        self._was_restored = True
+        self.policies.restore(kept.get("authpolicies", {}))
+        self._grants.restore(kept.get("referencegrants", {}))
+        if self._routes is not None:
+            self._routes.restore(kept.get("httproutes", {}))
+        for name, each in self._gateways.items():
+            each.restore({key: one for key, one in kept.get("gateways", {}).items() if key == str(name)})
+        for _ in self._contents():
+            pass
+        self._texts.restore(kept.get("configmaps", {}))
+
+    async def _keep(self, last_known: LastKnown) -> None:
+        while True:
+            await self._unsaved.wait()
+            await self._clock.sleep(KEEP_EVERY)
+            await self._write(last_known)
+
+    async def _write(self, last_known: LastKnown) -> None:
+        if self.is_restored or not self.policies.is_synced:
+            return  # What is known now is no better than what the file says.
+        self._unsaved.clear()
+        gateways: dict[str, dict[str, Any]] = {key: one for each in self._gateways.values() for key, one in each.store.items()}
+        routes = self._routes.store if self._routes is not None else {}
+        held = {"authpolicies": self.policies.store, "referencegrants": self._grants.store, "httproutes": routes}
+        try:
+            await last_known.write({**held, "gateways": gateways, "configmaps": self._texts.public()})
+            self._kept_badly = ""
+        except OSError as fault:
+            self._kept_badly = f"{last_known.path} cannot be written: {fault.strerror}; a restart needs the API server"
+
+
+def _is_same(one: Contents, other: Contents) -> bool:
+    """Return whether nothing changed that a decision could depend on: the very same objects, and the same around them."""
+    return (
+        len(one.declared) == len(other.declared)
+        and all(each is known for each, known in zip(one.declared, other.declared, strict=True))
+        and one.strays == other.strays
+        and one.cluster == other.cluster
+    )

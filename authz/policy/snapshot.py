@@ -130,7 +130,7 @@ class Snapshot:
             yield
         for host in self._tables:
             if not host.startswith("*."):
-                self._sites[host] = self._covering(host)
+                self._sites[host] = self.covering(host)
                 yield
         yield from self._enter_routes(routes, frozenset(touched))
 
@@ -167,9 +167,6 @@ class Snapshot:
                 if winner is not policy:
                     self._lose(policy, [(winner, f"{host}{prefix or '/'}")])
 
-    def _covering(self, host: str) -> Tables:
-        return tuple(self._tables[pattern] for pattern in (host, *hosts.wildcards(host)) if pattern in self._tables)
-
     def site(self, host: str) -> Tables | None:
         """Return the tables for a host as sent, the closest pattern first, or None where it is no host."""
         known = self._sites.get(host)
@@ -179,14 +176,21 @@ class Snapshot:
         if not canonical:
             return None
         known = self._sites.get(canonical)
-        return self._covering(canonical) if known is None else known
+        return self.covering(canonical) if known is None else known
 
     def allows_unprotected(self, host: str) -> bool:
         """Return whether requests to `host`, as sent, pass where no policy covers them."""
-        if self._everywhere:
-            return True
-        canonical = hosts.canonical(host)
-        return not self._operator.unprotected.isdisjoint((canonical, *hosts.wildcards(canonical)))
+        return self._everywhere or self.lets_through(hosts.canonical(host))
+
+    def lets_through(self, pattern: str) -> bool:
+        """Return whether requests to every host that a pattern means pass where no policy covers them."""
+        covering = (pattern, *hosts.wildcards(pattern.removeprefix("*.")))
+        return self._everywhere or not self._operator.unprotected.isdisjoint(covering)
+
+    def covering(self, pattern: str) -> Tables:
+        """Return the tables for every host that a pattern means, the closest first."""
+        patterns = (pattern, *hosts.wildcards(pattern.removeprefix("*.")))
+        return tuple(self._tables[each] for each in patterns if each in self._tables)
 
     def shadows_for(self, host: str, path: str) -> list[CompiledPolicy]:
         """Return the policies in Shadow that would decide if they were enforced: none that an enforced one outranks."""

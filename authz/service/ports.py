@@ -77,3 +77,10 @@ class KeyJournal(Protocol):
 
     def fetch_failed(self, issuer: str, why: str, *, keeps: bool) -> None:
         """A fetch failed; `keeps` says whether earlier keys stay in use."""
+
+
+class Journal(Protocol):
+    """Hears of whatever else happens. Must not block and must not raise."""
+
+    def event(self, level: str, message: str, **fields: object) -> None:
+        """Take note of something that happened; `level` is `info`, `warning` or `error`."""

@@ -2,8 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Final
 
 from authz.model.policy import PolicyName
+from authz.model.problem import Severity
+from authz.service.keyring import IssuerKeys
+from authz.service.states import State
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +67,21 @@ class WatchState:
     restarts: Mapping[str, int]
     lists: Mapping[str, int]
 
+    def with_another(self, other: "WatchState") -> "WatchState":
+        """Return how well both are followed, taken together: as well as the worse one."""
+        return WatchState(
+            self.resource,
+            self.is_up and other.is_up,
+            min(self.contact, other.contact),
+            self.objects + other.objects,
+            _sum(self.restarts, other.restarts),
+            _sum(self.lists, other.lists),
+        )
+
+
+def _sum(one: Mapping[str, int], other: Mapping[str, int]) -> dict[str, int]:
+    return {key: one.get(key, 0) + other.get(key, 0) for key in (*one, *other)}
+
 
 @dataclass(frozen=True, slots=True)
 class ClusterState:
@@ -81,3 +100,88 @@ class ClusterState:
     status_writes: Mapping[str, int] | None = None
     is_restored: bool = False
     routes: Mapping[str, int] | None = None
+
+
+CONTROLLER: Final = "ingress-authz.dev/authz"
+_REFERENCES: Final = {
+    "AZ203": "DefinitionNotFound",
+    "AZ204": "DefinitionAmbiguous",
+    "AZ211": "RefNotPermitted",
+    "AZ212": "ReferenceNotFound",
+}
+
+
+def standing_of(state: State) -> Standing:
+    """Return how a policy stands."""
+    accepted, resolved = _accepted(state), _resolved(state)
+    keys = _keys_ready(state.keys)
+    programmed = _programmed(state)
+    overridden = dict(state.overridden)
+    ancestors = tuple(
+        (gateway, (accepted, resolved, *([_overridden(overridden[gateway])] if gateway in overridden else ())))
+        for gateway in state.gateways
+    )
+    conditions = (accepted, resolved, *([keys] if keys is not None else ()))
+    return Standing(state.name, state.generation, state.in_use, conditions, ancestors, programmed)
+
+
+def _accepted(state: State) -> Condition:
+    errors = [each for each in state.problems if each.severity is Severity.ERROR and each.code not in _REFERENCES]
+    if errors:
+        more = f" (and {len(errors) - 1} more: authz validate names them all)" if len(errors) > 1 else ""
+        return Condition("Accepted", "False", "Invalid", f"{errors[0].where}: {errors[0].what}{more}. {_meanwhile(state)}")
+    unmet = [each.what for each in state.problems if each.code == "AZ208"]
+    if unmet and not state.gateways:
+        return Condition("Accepted", "False", "TargetNotFound", f"{unmet[0]}. Until then it decides nothing")
+    claimed = [each.what for each in state.problems if each.code == "AZ205"]
+    if state.outranked:
+        return Condition("Accepted", "False", "Conflicted", f"{claimed[0]}, or delete one")
+    beside = [each.what for each in state.problems if each.code == "AZ209"]
+    if claimed or beside:
+        return Condition("Accepted", "True", "Conflicted", (claimed or beside)[0])
+    return Condition("Accepted", "True", "Accepted", unmet[0] if unmet else "nothing is wrong with it")
+
+
+def _meanwhile(state: State) -> str:
+    if state.is_shadow:
+        return "It is in Shadow, so nothing changes for requests"
+    return "The last version that was accepted stays in force" if state.in_use else "Until then its requests are answered 503"
+
+
+def _resolved(state: State) -> Condition:
+    wrong = [each for each in state.problems if each.severity is Severity.ERROR and each.code in _REFERENCES]
+    if not wrong:
+        return Condition("ResolvedRefs", "True", "ResolvedRefs", "everything that it refers to is there")
+    return Condition("ResolvedRefs", "False", _REFERENCES[wrong[0].code], f"{wrong[0].where}: {wrong[0].what}. {_meanwhile(state)}")
+
+
+def _keys_ready(keys: tuple[IssuerKeys, ...]) -> Condition | None:
+    if not keys:
+        return None
+    without = [each.issuer for each in keys if each.keys is None]
+    if not without:
+        return Condition(
+            "KeysReady", "True", "KeysReady", f"keys of {', '.join(dict.fromkeys(each.issuer for each in keys))} are there"[:1024]
+        )
+    if not all(each.tried for each in keys):
+        return Condition("KeysReady", "Unknown", "Fetching", f"the keys of {without[0]} are being fetched")
+    what = f"no keys of {without[0]}: requests with its tokens are answered 503"
+    return Condition("KeysReady", "False", "KeysUnavailable", f"{what}; look at keys.fetch_failed in the service's log")
+
+
+def _programmed(state: State) -> Condition | None:
+    """Return what there is to say of a policy for which it is not the question how many replicas have loaded it."""
+    if not state.accepted:
+        reason = "Stale" if state.in_use else "NotAccepted"
+        return Condition("Programmed", "False", reason, f"this version is not in use. {_meanwhile(state)}")
+    if state.has_targets and not state.gateways:
+        return Condition("Programmed", "False", "TargetNotFound", "none of its targets is there, so it decides nothing")
+    if state.outranked:
+        return Condition("Programmed", "False", "Overridden", "older policies decide for everything that it claims; see Accepted")
+    if state.overridden and len(state.overridden) == len(state.gateways):
+        return _overridden(state.overridden[0][1])
+    return None
+
+
+def _overridden(by: str) -> Condition:
+    return Condition("Programmed", "False", "Overridden", f"the rules of {by} decide instead; of this policy only deny counts")

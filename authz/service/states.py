@@ -9,6 +9,7 @@ from authz.model.operator import Operator
 from authz.model.policy import Mode, Policy, PolicyName, Target, TargetKind
 from authz.model.problem import Problem, Severity
 from authz.policy.snapshot import Snapshot
+from authz.service.coverage import CoveredRoute
 from authz.service.keyring import IssuerKeys
 
 
@@ -46,10 +47,11 @@ class State:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What an update did."""
+    """What an update came to: each object's state, the snapshot now in force, and how accepted routes are covered."""
 
     states: tuple[State, ...]
     snapshot: Snapshot
+    routes: tuple[CoveredRoute, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,7 @@ from authz.policy.problems import dangling
 from authz.policy.snapshot import Snapshot
 from authz.policy.view import Reader
 from authz.service.check import SnapshotStore
+from authz.service.coverage import coverage
 from authz.service.keyring import IssuerKeys, KeyRing
 from authz.service.reader import TokenReader
 from authz.service.references import References, own_problems
@@ -92,7 +93,8 @@ class Updater:
         self.store.current = snapshot
         judges = Judges(self._operator, cluster, snapshot)
         states = yield from _for_each(listed, lambda each: self._state(each, chosen[each.name], judges))
-        return Report(tuple(states.values()), snapshot)
+        routes = yield from coverage(snapshot, cluster.routes)
+        return Report(tuple(states.values()), snapshot, routes)
 
     def _state(self, each: Declared, choice: Choice, judges: Judges) -> State:
         built = self._built.get(each.name)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cluster.control_plane import ControlPlane, assets
+from tests.cluster.control_plane import ControlPlane, assets, gateway_api
 from tests.conftest import unavailable
 
 ROOT = Path(__file__).parents[2]
@@ -21,9 +21,10 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
         unavailable("a control plane (kube-apiserver, etcd, kubectl)", "build it once with `make control-plane` (minutes, 8 GB of caches)")
         raise AssertionError
     with ControlPlane(tools, tmp_path_factory.mktemp("control-plane")) as plane:
-        applied = plane.kubectl("apply", "--server-side", "-f", str(ROOT / "crds" / "authpolicies.yaml"))
+        crds = [ROOT / "crds" / "authpolicies.yaml", *gateway_api("gateways", "httproutes", "referencegrants")]
+        applied = plane.kubectl("apply", "--server-side", *(f"-f={file}" for file in crds))
         assert applied.returncode == 0, applied.stderr
-        established = plane.kubectl("wait", "--for=condition=Established", "crd/authpolicies.ingress-authz.dev", "--timeout=30s")
+        established = plane.kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=30s")
         assert established.returncode == 0, established.stderr
         yield plane
 

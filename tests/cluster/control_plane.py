@@ -34,6 +34,13 @@ def assets() -> Path | None:
     return None
 
 
+def gateway_api(*plurals: str) -> list[Path]:
+    """The files of these CRDs of Gateway API, out of its Go module."""
+    found = subprocess.run([PARTS / "gateway-api.sh"], capture_output=True, text=True, check=False)
+    assert found.returncode == 0, found.stderr
+    return [Path(found.stdout.strip()) / f"gateway.networking.k8s.io_{plural}.yaml" for plural in plurals]
+
+
 def free_port() -> int:
     """A port of loopback that nobody uses now."""
     with socket.socket() as probe:

@@ -4,42 +4,21 @@ import asyncio
 import signal
 import time
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from authz.model.operator import ClientAddress, HostGrant, Operator
+from authz.settings import ClusterSettings
 from tests.cluster.control_plane import ControlPlane
+from tests.cluster.objects import EVERYONE, NOBODY, POLICIES, deleted, policy
 from tests.e2e.stack import Plan, Stack, running
 
 pytestmark = [pytest.mark.cluster, pytest.mark.envoy]
 
-POLICIES = "/apis/ingress-authz.dev/v1alpha1/namespaces/{}/authpolicies"
-EVERYONE = [{"name": "all", "allow": [{"name": "anyone", "anonymous": {}}]}]
-NOBODY = [{"name": "none", "allow": []}]
-
-
-def put(cluster: ControlPlane, namespace: str, name: str, rules: Any, **spec: Any) -> None:
-    body = {
-        "apiVersion": "ingress-authz.dev/v1alpha1",
-        "kind": "AuthPolicy",
-        "metadata": {"name": name, "namespace": namespace},
-        "spec": {"hosts": ["localhost"], "rules": rules, **spec},
-    }
-    answer = cluster.ask(
-        "PATCH", f"{POLICIES.format(namespace)}/{name}", body,
-        params={"fieldManager": "test", "force": "true"}, headers={"content-type": "application/apply-patch+yaml"},
-    )  # fmt: skip
-    assert answer.status in (200, 201), answer.message
-
-
-def delete(cluster: ControlPlane, namespace: str, name: str) -> None:
-    assert cluster.ask("DELETE", f"{POLICIES.format(namespace)}/{name}").status == 200
-
 
 def plan(kubeconfig: Path, *grants: HostGrant) -> Plan:
     operator = Operator(ClientAddress(), host_grants=grants)
-    return Plan(operator=operator, settings={"policies": None, "kubeconfig": kubeconfig})
+    return Plan(operator=operator, settings={"policies": None, "cluster": ClusterSettings(kubeconfig)})
 
 
 async def becomes(stack: Stack, code: str, within: float = 1.0, path: str = "/") -> float:
@@ -56,9 +35,9 @@ def test_a_policy_that_is_applied_changed_and_deleted_counts_within_a_second(clu
         async with running(tmp_path, {}, plan(cluster.kubeconfig, HostGrant(namespace))) as stack:
             assert (await stack.ask()).json()["code"] == "policy_none"
             for rules, code in ((EVERYONE, ""), (NOBODY, "rule_deny"), (EVERYONE, "")):
-                await asyncio.to_thread(put, cluster, namespace, "orders", rules)
+                await asyncio.to_thread(policy, cluster, namespace, "orders", rules)
                 await becomes(stack, code)
-            await asyncio.to_thread(delete, cluster, namespace, "orders")
+            await asyncio.to_thread(deleted, cluster, POLICIES, namespace, "orders")
             await becomes(stack, "policy_none")
 
     asyncio.run(story())
@@ -67,8 +46,8 @@ def test_a_policy_that_is_applied_changed_and_deleted_counts_within_a_second(clu
 def test_hosts_are_decided_by_the_namespaces_that_the_operator_lists_only(cluster: ControlPlane, namespace: str, tmp_path: Path) -> None:
     stranger = f"{namespace}-stranger"
     assert cluster.ask("POST", "/api/v1/namespaces", {"metadata": {"name": stranger}}).status == 201
-    put(cluster, stranger, "a-first", NOBODY)
-    put(cluster, namespace, "orders", EVERYONE)
+    policy(cluster, stranger, "a-first", NOBODY)
+    policy(cluster, namespace, "orders", EVERYONE)
 
     async def story() -> None:
         async with running(tmp_path, {}, plan(cluster.kubeconfig, HostGrant(namespace, ("localhost",)))) as stack:
@@ -77,12 +56,12 @@ def test_hosts_are_decided_by_the_namespaces_that_the_operator_lists_only(cluste
             assert f"--hosts-from {stranger}=localhost" in problems[0]["what"]
 
     asyncio.run(story())
-    delete(cluster, stranger, "a-first")
-    delete(cluster, namespace, "orders")
+    deleted(cluster, POLICIES, stranger, "a-first")
+    deleted(cluster, POLICIES, namespace, "orders")
 
 
 def test_of_two_policies_that_claim_one_host_the_older_decides(cluster: ControlPlane, namespace: str, tmp_path: Path) -> None:
-    put(cluster, namespace, "z-older", EVERYONE)
+    policy(cluster, namespace, "z-older", EVERYONE)
     created = cluster.ask("GET", f"{POLICIES.format(namespace)}/z-older").body["metadata"]["creationTimestamp"]
 
     async def story() -> None:
@@ -91,22 +70,22 @@ def test_of_two_policies_that_claim_one_host_the_older_decides(cluster: ControlP
             # The server's time stamps are whole seconds.
             while time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()) <= created:  # noqa: ASYNC110 - the clock has no event
                 await asyncio.sleep(0.05)
-            await asyncio.to_thread(put, cluster, namespace, "a-younger", NOBODY)
+            await asyncio.to_thread(policy, cluster, namespace, "a-younger", NOBODY)
             async with asyncio.timeout(2):
                 while not any(line.get("code") == "AZ205" for line in stack.lines()):  # noqa: ASYNC110 - a log has no event
                     await asyncio.sleep(0.02)
             assert (await stack.ask()).status_code == 200
-            await asyncio.to_thread(delete, cluster, namespace, "z-older")
+            await asyncio.to_thread(deleted, cluster, POLICIES, namespace, "z-older")
             await becomes(stack, "rule_deny")
 
     asyncio.run(story())
-    delete(cluster, namespace, "a-younger")
+    deleted(cluster, POLICIES, namespace, "a-younger")
 
 
 def test_the_api_server_may_die_and_come_back_and_no_decision_changes_meanwhile(
     cluster: ControlPlane, namespace: str, tmp_path: Path
 ) -> None:
-    put(cluster, namespace, "orders", EVERYONE)
+    policy(cluster, namespace, "orders", EVERYONE)
 
     async def story() -> None:
         async with running(tmp_path, {}, plan(cluster.kubeconfig, HostGrant(namespace))) as stack:
@@ -117,15 +96,15 @@ def test_the_api_server_may_die_and_come_back_and_no_decision_changes_meanwhile(
                 assert (await stack.ask("/anything")).status_code == 200
             await asyncio.to_thread(cluster.start_api_server)
             assert (await stack.ask()).status_code == 200
-            await asyncio.to_thread(put, cluster, namespace, "orders", NOBODY)
+            await asyncio.to_thread(policy, cluster, namespace, "orders", NOBODY)
             await becomes(stack, "rule_deny", within=15)
 
     asyncio.run(story())
-    delete(cluster, namespace, "orders")
+    deleted(cluster, POLICIES, namespace, "orders")
 
 
 def test_a_service_account_that_may_only_read_policies_is_enough(cluster: ControlPlane, namespace: str, tmp_path: Path) -> None:
-    put(cluster, namespace, "orders", EVERYONE)
+    policy(cluster, namespace, "orders", EVERYONE)
     rbac = "/apis/rbac.authorization.k8s.io/v1"
     rule = {"apiGroups": ["ingress-authz.dev"], "resources": ["authpolicies"], "verbs": ["get", "list", "watch"]}
     assert cluster.ask("POST", f"{rbac}/clusterroles", {"metadata": {"name": namespace}, "rules": [rule]}).status == 201
@@ -150,4 +129,4 @@ def test_a_service_account_that_may_only_read_policies_is_enough(cluster: Contro
             assert (await stack.ask()).status_code == 200
 
     asyncio.run(story())
-    delete(cluster, namespace, "orders")
+    deleted(cluster, POLICIES, namespace, "orders")

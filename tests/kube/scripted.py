@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from kubernetes.aio.client import ApiClient, Configuration
@@ -40,6 +40,21 @@ def refusal(status: int, message: str = "no") -> Reply:
     return lambda request: JSONResponse({"kind": "Status", "code": status, "message": message}, status)
 
 
+def taken(each: dict[str, Any], status: int = 200) -> Reply:
+    """An object as the server holds it now."""
+    return lambda request: JSONResponse(each, status)
+
+
+def silence() -> Reply:
+    """An answer that begins and never ends."""
+
+    async def body() -> Any:
+        yield b"{"
+        await asyncio.Event().wait()
+
+    return lambda request: StreamingResponse(body(), media_type="application/json")
+
+
 def event(kind: str, each: dict[str, Any]) -> dict[str, Any]:
     """One event of a watch."""
     return {"type": kind, "object": each}
@@ -51,10 +66,12 @@ def bookmark(version: int, *, ends_list: bool = False) -> dict[str, Any]:
     return event("BOOKMARK", {"metadata": {"resourceVersion": str(version), "annotations": annotations}})
 
 
-def stream(*events: dict[str, Any] | bytes, stays: bool = True) -> Reply:
-    """A watch: these events, then silence, or (`stays` False) the end."""
+def stream(*events: dict[str, Any] | bytes, stays: bool = True, after: asyncio.Event | None = None) -> Reply:
+    """A watch: these events, then silence, or (`stays` False) the end. Nothing comes before `after` is set."""
 
     async def body() -> Any:
+        if after is not None:
+            await after.wait()
         for each in events:
             yield each if isinstance(each, bytes) else json.dumps(each).encode() + b"\n"
         if stays:
@@ -64,22 +81,36 @@ def stream(*events: dict[str, Any] | bytes, stays: bool = True) -> Reply:
 
 
 class Scripted:
-    """Serves a script of replies; after its end, an endless quiet watch."""
+    """Serves a script of replies; after its end, an endless quiet watch.
 
-    def __init__(self, *script: Reply) -> None:
+    `apart` has scripts of their own for resources (plural names), of each of which the last reply is given again and again.
+    """
+
+    def __init__(self, *script: Reply, apart: Mapping[str, Sequence[Reply]] | None = None) -> None:
         self.script = list(script)
+        self.apart = {resource: list(replies) for resource, replies in (apart or {}).items()}
         self.asked: list[dict[str, str]] = []
-        self._server = HttpServer(Starlette(routes=[Route("/{path:path}", self._answer)]))
+        self.requests: list[tuple[Request, Any]] = []
+        self.url = ""
+        self._server = HttpServer(
+            Starlette(routes=[Route("/{path:path}", self._answer, methods=["GET", "POST", "PUT", "PATCH", "DELETE"])])
+        )
 
     async def _answer(self, request: Request) -> Response:
         self.asked.append(dict(request.query_params))
+        body = await request.body()
+        self.requests.append((request, json.loads(body) if body else None))
+        apart = self.apart.get(request.url.path.rpartition("/")[2])
+        if apart is not None:
+            return (apart.pop(0) if len(apart) > 1 else apart[0])(request)
         reply = self.script.pop(0) if self.script else stream()
         return reply(request)
 
     async def start(self) -> Api:
         """Listen, and return a connection."""
         port = await self._server.start("127.0.0.1", 0)
-        configuration = Configuration(host=f"http://127.0.0.1:{port}")
+        self.url = f"http://127.0.0.1:{port}"
+        configuration = Configuration(host=self.url)
         configuration.client_session_kwargs = {"trust_env": False}
         return Api(ApiClient(configuration))
 

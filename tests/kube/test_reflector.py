@@ -86,7 +86,7 @@ def test_a_place_that_is_gone_is_listed_anew_and_nothing_is_lost_meanwhile(gone:
     async def story(scene: Scene) -> None:
         await scene.until(lambda: scene.names == {"shop/b": "8"})
         assert set() not in scene.changes
-        assert scene.reflector.restarts["gone"] == 1
+        assert scene.reflector.state().restarts["gone"] == 1
 
     begin = stream(event("ADDED", policy("a", 1)), bookmark(2, ends_list=True), stays=False)
     play(begin, gone, stream(event("ADDED", policy("b", 8)), bookmark(9, ends_list=True)), story=story)
@@ -108,7 +108,7 @@ def test_no_error_empties_the_store(fault: Reply) -> None:
 def test_silence_ends_a_watch() -> None:
     async def story(scene: Scene) -> None:
         await scene.until(lambda: scene.names == {"shop/a": "4"})
-        assert scene.reflector.restarts["silent"] >= 1
+        assert scene.reflector.state().restarts["silent"] >= 1
 
     begin = stream(event("ADDED", policy("a", 1)), bookmark(2, ends_list=True))
     play(begin, stream(event("MODIFIED", policy("a", 4))), story=story, pace=IMPATIENT)

@@ -1,63 +1,270 @@
-"""AuthPolicies of a server as declared policies."""
+"""AuthPolicies of a server, and everything around them, as a source."""
 
 import asyncio
+import base64
+import json
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
 
 from authz.app import SystemClock
+from authz.kube import source as module
+from authz.kube.last_known import LastKnown
 from authz.kube.reflector import Pace
 from authz.kube.source import KubeSource
+from authz.model.cluster import Grant
 from authz.model.declared import Contents
 from authz.model.policy import PolicyName
-from tests.kube.scripted import Scripted, bookmark, event, policy, refusal, stream
+from authz.model.reference import Missing, Reference
+from tests.kube.scripted import Reply, Scripted, bookmark, event, policy, refusal, stream
 
-PACE = Pace(silence=5, first_retry=0.01, last_retry=0.02)
+PACE = Pace(silence=5, first_retry=0.01, last_retry=0.02, absent=0.02)
+ABSENT = [refusal(404)]
+
+
+def listed(*objects: dict[str, Any], version: int = 9) -> Reply:
+    """A streaming list of these objects, and a quiet watch."""
+    return stream(*(event("ADDED", each) for each in objects), bookmark(version, ends_list=True))
+
+
+def held(kind: str, name: str, namespace: str = "shop", **fields: Any) -> dict[str, Any]:
+    return {"kind": kind, "metadata": {"name": name, "namespace": namespace, "resourceVersion": "5"}, **fields}
+
+
+@asynccontextmanager
+async def following(
+    *script: Reply,
+    apart: dict[str, Sequence[Reply]] | None = None,
+    gateways: Sequence[PolicyName] = (),
+    kept: LastKnown | None = None,
+) -> AsyncIterator[KubeSource]:
+    server = Scripted(*script, apart={"referencegrants": ABSENT, **(apart or {})})
+    source = KubeSource(await server.start(), SystemClock(), gateways, kept, PACE)
+    task = asyncio.create_task(source.run())
+    try:
+        async with asyncio.timeout(10):
+            yield source
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        await source.close()
+        await server.stop()
+
+
+async def until(source: KubeSource, wanted: Any) -> Contents:
+    async for found in source.changes():
+        assert isinstance(found, Contents)
+        if wanted(found):
+            return found
+    raise AssertionError
 
 
 def test_the_first_contents_wait_for_the_server_and_each_change_follows() -> None:
-    async def run() -> None:
+    async def story() -> None:
         events = [event("ADDED", policy("a", 1, created="2026-01-01T00:00:00Z")), bookmark(2, ends_list=True)]
-        server = Scripted(refusal(503), stream(*events, stays=False), stream(event("ADDED", policy("b", 3))))
-        source = KubeSource(await server.start(), SystemClock(), PACE)
-        task = asyncio.create_task(source.run())
-        try:
-            async with asyncio.timeout(5):
-                first = await source.first()
-                assert [str(each.name) for each in first.declared] == ["shop/a"]
-                declared = first.declared[0]
-                assert declared.policy is not None
-                assert declared.policy.created == "2026-01-01T00:00:00Z"
-                async for found in source.changes():
-                    assert isinstance(found, Contents)
-                    if len(found.declared) == 2:
-                        break
-                assert found.declared[0] is declared, "an unchanged object is decoded once"
-                assert found.declared[1].name == PolicyName("shop", "b")
-        finally:
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
-            await source.close()
-            await server.stop()
+        script = (refusal(503), stream(*events, stays=False), stream(event("ADDED", policy("b", 3))))
+        async with following(*script) as source:
+            first = await source.first()
+            assert [str(each.name) for each in first.declared] == ["shop/a"]
+            declared = first.declared[0]
+            assert declared.policy is not None
+            assert declared.policy.created == "2026-01-01T00:00:00Z"
+            found = await until(source, lambda found: len(found.declared) == 2)
+            assert found.declared[0] is declared, "an unchanged object is decoded once"
+            assert found.declared[1].name == PolicyName("shop", "b")
 
-    asyncio.run(run())
+    asyncio.run(story())
 
 
 def test_an_object_that_cannot_be_read_still_says_which_hosts_it_is_for() -> None:
     broken = policy("a", 1)
     broken["spec"]["rules"] = "all"
 
-    async def run() -> None:
-        server = Scripted(stream(event("ADDED", broken), bookmark(2, ends_list=True)))
-        source = KubeSource(await server.start(), SystemClock(), PACE)
-        task = asyncio.create_task(source.run())
-        try:
+    async def story() -> None:
+        async with following(listed(broken)) as source:
             (declared,) = (await source.first()).declared
             assert declared.is_partial
             assert declared.target is not None
             assert declared.target.hosts == ("api.example.com",)
             assert declared.problems[0].where == "spec.rules"
-        finally:
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
-            await source.close()
-            await server.stop()
 
-    asyncio.run(run())
+    asyncio.run(story())
+
+
+def test_a_change_of_status_alone_is_no_change_but_counts_as_seen() -> None:
+    touched = policy("a", 3) | {"status": {"conditions": []}}
+
+    async def story() -> None:
+        known = asyncio.Event()
+        watch = stream(event("MODIFIED", touched), event("ADDED", policy("b", 4)), after=known)
+        first_list = stream(event("ADDED", policy("a", 1)), bookmark(2, ends_list=True), stays=False)
+        async with following(first_list, watch) as source:
+            first = await source.first()
+            known.set()
+            async for found in source.changes():
+                assert isinstance(found, Contents)
+                assert len(found.declared) == 2, "the status came through as a change of its own"
+                assert found.declared[0] is first.declared[0]
+                break
+            assert source.policies.version == "4"
+
+    asyncio.run(story())
+
+
+def test_routes_and_gateways_are_read_only_where_gateways_are_listed() -> None:
+    name = PolicyName("infra", "gw")
+    parent = {"parentRef": {"name": "gw", "namespace": "infra"}, "conditions": [{"type": "Accepted", "status": "True"}]}
+    route = held("HTTPRoute", "orders", spec={"hostnames": ["api.example.com"]}, status={"parents": [parent]})
+    gateway = held("Gateway", "gw", "infra", spec={"listeners": [{"name": "http"}]})
+
+    async def story() -> None:
+        async with following(listed(policy("a", 1))) as source:
+            contents = await source.first()
+            assert contents.cluster.routes == ()
+            assert {each.resource for each in source.watches()} == {"authpolicies", "referencegrants"}
+        apart = {"httproutes": [listed(route)], "gateways": [listed(gateway)]}
+        async with following(listed(policy("a", 1)), apart=apart, gateways=[name]) as source:
+            contents = await source.first()
+            assert contents.cluster.gateways == {name}
+            (found,) = contents.cluster.routes
+            assert found.gateways == (name,)
+
+    asyncio.run(story())
+
+
+def test_a_start_waits_for_the_routes_of_listed_gateways() -> None:
+    async def story() -> None:
+        apart = {"httproutes": [refusal(403)], "gateways": [listed()]}
+        async with following(listed(policy("a", 1)), apart=apart, gateways=[PolicyName("infra", "gw")]) as source:
+            waiting = asyncio.create_task(source.first())
+            while source.policies.version == "" or not dict(source.troubles())["httproutes"]:  # noqa: ASYNC110 - a store has no event
+                await asyncio.sleep(0.01)
+            assert not waiting.done()
+            waiting.cancel()
+
+    asyncio.run(story())
+
+
+REFERENCE = Reference("Secret", "shop", "idp", "jwks.json")
+ISSUER = {"name": "idp", "issuer": "https://idp.example.com", "jwksFrom": {"kind": "Secret", "name": "idp"}}
+
+
+def referring(version: int = 1) -> dict[str, Any]:
+    each = policy("a", version)
+    each["spec"]["issuers"] = [ISSUER]
+    return each
+
+
+def secret(**data: str) -> dict[str, Any]:
+    return held("Secret", "idp", data={key.replace("_", "."): base64.b64encode(value.encode()).decode() for key, value in data.items()})
+
+
+def test_what_a_policy_refers_to_is_there_with_the_first_contents() -> None:
+    async def story() -> None:
+        async with following(listed(referring()), apart={"secrets": [listed(secret(jwks_json="{}"))]}) as source:
+            contents = await source.first()
+            assert contents.cluster.texts == {REFERENCE: "{}"}
+
+    asyncio.run(story())
+
+
+def told(*replies: Reply) -> str:
+    """What is said of the reference where the server answers so."""
+
+    async def story() -> str:
+        async with following(listed(referring()), apart={"secrets": list(replies)}) as source:
+            text = (await source.first()).cluster.texts[REFERENCE]
+            assert isinstance(text, Missing)
+            return text.why
+
+    return asyncio.run(story())
+
+
+def test_why_a_text_is_missing_says_what_to_do() -> None:
+    assert told(listed()) == "there is no Secret shop/idp; create it, or correct the name"
+    assert "grants get, list and watch on secrets idp" in told(refusal(403))
+    assert told(listed(secret(other="x"))) == "Secret shop/idp (key jwks.json): it has no such key; add it, or name another"
+    raw = held("Secret", "idp", data={"jwks.json": base64.b64encode(b"\xff").decode()})
+    assert "it is no text" in told(listed(raw))
+
+
+def test_a_text_that_goes_is_told_at_once() -> None:
+    async def story() -> None:
+        there = stream(event("ADDED", secret(jwks_json="{}")), bookmark(9, ends_list=True), stays=False)
+        gone = stream(event("DELETED", secret(jwks_json="{}")))
+        async with following(listed(referring()), apart={"secrets": [there, gone]}) as source:
+            await source.first()
+            found = await until(source, lambda found: isinstance(found.cluster.texts.get(REFERENCE), Missing))
+            assert found.declared[0].policy is not None
+
+    asyncio.run(story())
+
+
+def test_grants_are_read_where_the_server_knows_them() -> None:
+    spec = {
+        "from": [{"group": "ingress-authz.dev", "kind": "AuthPolicy", "namespace": "shop"}],
+        "to": [{"group": "", "kind": "Secret", "name": "idp"}],
+    }
+
+    async def story() -> None:
+        async with following(listed(), apart={"referencegrants": [listed(held("ReferenceGrant", "g", "platform", spec=spec))]}) as source:
+            assert (await source.first()).cluster.grants == {Grant("shop", "platform", "Secret", "idp")}
+        async with following(listed()) as source:
+            assert (await source.first()).cluster.grants == frozenset()
+            assert dict(source.troubles())["referencegrants"] == ""
+
+    asyncio.run(story())
+
+
+def test_what_was_known_is_kept_without_secrets_and_serves_a_start_without_a_server(tmp_path: Path, monkeypatch: Any) -> None:
+    monkeypatch.setattr(module, "PATIENCE", 0.2)
+    file = LastKnown(tmp_path / "known.json")
+    with_map = policy("b", 2)
+    reference = Reference("ConfigMap", "shop", "idp", "jwks.json")
+    with_map["spec"]["issuers"] = [{**ISSUER, "jwksFrom": {"kind": "ConfigMap", "name": "idp"}}]
+    apart = {
+        "secrets": [listed(secret(jwks_json="TOP-SECRET"))],
+        "configmaps": [listed(held("ConfigMap", "idp", data={"jwks.json": "{}"}))],
+    }
+
+    async def story() -> None:
+        async with following(listed(referring(), with_map), apart=apart, kept=file) as source:
+            await source.first()
+        text = file.path.read_text()
+        assert "TOP-SECRET" not in text
+        assert base64.b64encode(b"TOP-SECRET").decode() not in text
+        assert file.path.stat().st_mode & 0o077 == 0
+        silent = [refusal(503)]
+        down = dict.fromkeys(("authpolicies", "referencegrants", "secrets", "configmaps"), silent)
+        async with following(apart=down, kept=file) as source:
+            contents = await source.first()
+            assert [str(each.name) for each in contents.declared] == ["shop/a", "shop/b"]
+            assert source.is_restored
+            assert contents.cluster.texts == {reference: "{}"}
+
+    asyncio.run(story())
+
+
+def test_the_server_counts_again_as_soon_as_it_speaks(tmp_path: Path, monkeypatch: Any) -> None:
+    monkeypatch.setattr(module, "PATIENCE", 0.1)
+    file = LastKnown(tmp_path / "known.json")
+    asyncio.run(file.write({"authpolicies": {"shop/a": policy("a", 1)}}))
+
+    async def story() -> None:
+        late = [refusal(503)] * 40 + [listed(policy("b", 7))]
+        async with following(apart={"authpolicies": late}, kept=file) as source:
+            assert [str(each.name) for each in (await source.first()).declared] == ["shop/a"]
+            found = await until(source, lambda found: [str(each.name) for each in found.declared] == ["shop/b"])
+            assert found
+            assert not source.is_restored
+
+    asyncio.run(story())
+
+
+def test_a_file_that_is_no_snapshot_is_as_none(tmp_path: Path) -> None:
+    path = tmp_path / "known.json"
+    for text in ("", "{", "[]", json.dumps({"format": 0, "objects": {}}), json.dumps({"format": 1, "objects": {"authpolicies": []}})):
+        path.write_text(text)
+        assert LastKnown(path).read() is None
+    assert LastKnown(tmp_path / "none.json").read() is None

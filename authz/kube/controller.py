@@ -1,0 +1,143 @@
+"""What a replica does for its cluster besides answering: says how policies stand, and how well it follows them itself."""
+
+import asyncio
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Final
+from uuid import uuid4
+
+from authz.kube.api import Api
+from authz.kube.elector import Elector
+from authz.kube.events import Events
+from authz.kube.replicas import Replicas
+from authz.kube.source import KubeSource
+from authz.kube.writer import StatusWriter
+from authz.model.policy import PolicyName
+from authz.service.ports import Clock, Journal
+from authz.service.slices import Steps, in_slices
+from authz.service.standing import ClusterState, Standing, standing_of
+from authz.service.states import Report
+
+LEADER_LEASE: Final = "ingress-authz"
+# Seconds between two looks at what no update tells: keys, the election, watches.
+LOOK_EVERY: Final = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Who this replica is: the namespace of the service's Leases, and its own name, which no other replica has."""
+
+    namespace: str
+    replica: str
+
+
+class Controller:
+    """Satisfies service.ports.Herald. Without an identity nothing is written."""
+
+    def __init__(self, api: Api, source: KubeSource, identity: Identity | None, clock: Clock, journal: Journal) -> None:
+        self._source = source
+        self._clock = clock
+        self._journal = journal
+        self._report: Report | None = None
+        self._stood: object = None
+        self._said: dict[str, str] = {}
+        self._writing = _Writing(api, source, identity, clock) if identity is not None else None
+
+    def told(self, report: Report) -> None:
+        """Take note of what an update came to."""
+        self._report = report
+
+    async def run(self) -> None:
+        """Say what there is to say, for ever."""
+        async with asyncio.TaskGroup() as group:
+            for part in self._writing.parts() if self._writing is not None else ():
+                group.create_task(part)
+            group.create_task(self._look())
+
+    async def close(self) -> None:
+        """Let go of the Leases, so that others need not wait for them to end."""
+        if self._writing is not None:
+            await self._writing.close()
+
+    def state(self) -> ClusterState:
+        """Return what this replica knows of its place in the cluster."""
+        writing, report = self._writing, self._report
+        counts: dict[str, int] = {}
+        for each in report.routes if report is not None else ():
+            counts[each.cover] = counts.get(each.cover, 0) + 1
+        return ClusterState(
+            watches=self._source.watches(),
+            is_leader=writing is not None and writing.elector.is_leader,
+            status_writes=dict(writing.writer.counts) if writing is not None else None,
+            is_restored=self._source.is_restored,
+            routes=counts if self._source.follows_routes else None,
+        )
+
+    async def _look(self) -> None:
+        while True:
+            self._tell_changes()
+            report = self._report
+            if self._writing is not None and report is not None:
+                await self._stand(self._writing, report)
+            await self._clock.sleep(LOOK_EVERY)
+
+    async def _stand(self, writing: "_Writing", report: Report) -> None:
+        """Hand on how policies stand where that changed: by an update, or because keys came or went."""
+        known = [each for state in report.states for each in state.keys]
+        seen = (id(report), tuple((each.keys is not None, each.tried) for each in dict.fromkeys(known)))
+        is_news = seen != self._stood
+        if is_news:
+            standings = await in_slices(_standings(report))
+            writing.writer.told(standings)
+            self._stood = seen
+        writing.replicas.loaded(self._source.loaded_version, _not_in_use(report), soon=is_news)
+
+    def _tell_changes(self) -> None:
+        """Write a line where something began to fail, changed, or is well again."""
+        for what, why in self._troubles():
+            before = self._said.get(what, "")
+            if why != before:
+                self._said[what] = why
+                self._journal.event("warning" if why else "info", "cluster.trouble" if why else "cluster.well", what=what, why=why)
+
+    def _troubles(self) -> Iterator[tuple[str, str]]:
+        yield from self._source.troubles()
+        writing = self._writing
+        if writing is not None:
+            yield "election", writing.elector.failure
+            yield "replicas", writing.replicas.failure
+            yield "status", writing.writer.failure
+
+
+class _Writing:
+    """The parts that write to the API server."""
+
+    def __init__(self, api: Api, source: KubeSource, identity: Identity, clock: Clock) -> None:
+        # Two processes of one name must not both lead.
+        who = f"{identity.replica}_{uuid4().hex[:12]}"
+        self.elector = Elector(api, identity.namespace, LEADER_LEASE, who, clock)
+        self.replicas = Replicas(api, identity.namespace, identity.replica, clock, is_leader=lambda: self.elector.is_leader)
+        self.events = Events(api, identity.replica, clock)
+        self.writer = StatusWriter(
+            api, clock, lambda: self.elector.is_leader, self.replicas.live, lambda: source.policies.store, self.events
+        )
+
+    def parts(self) -> "list":  # type: ignore[type-arg]
+        """Return what must run."""
+        return [self.elector.run(), self.replicas.run(), self.events.run(), self.writer.run()]
+
+    async def close(self) -> None:
+        await self.elector.close()
+        await self.replicas.close()
+
+
+def _standings(report: Report) -> Steps[Mapping[PolicyName, Standing]]:
+    found: dict[PolicyName, Standing] = {}
+    for state in report.states:
+        found[state.name] = standing_of(state)
+        yield
+    return found
+
+
+def _not_in_use(report: Report) -> frozenset[PolicyName]:
+    return frozenset(state.name for state in report.states if not state.in_use)

@@ -1,0 +1,58 @@
+"""Raw objects → the model's values, with everything that was decoded before kept while it says the same."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from authz.api.decode import decode_object
+from authz.kube import objects
+from authz.model.cluster import Grant, Route
+from authz.model.declared import Declared, Stray
+from authz.model.policy import PolicyName
+from authz.service.slices import Steps
+
+Object = dict[str, Any]
+
+
+class Decoded:
+    """Remembers what was made of each object."""
+
+    def __init__(self) -> None:
+        self._policies: dict[str, tuple[Object, Declared | Stray]] = {}
+        self._routes: dict[str, tuple[Object, Route]] = {}
+        self._listed: Mapping[PolicyName, Object | None] = {}
+
+    def policies(self, store: Mapping[str, Object]) -> Steps[list[Declared | Stray]]:
+        """Return what the AuthPolicies declare. One whose spec is the same stays the very same, whatever its status says."""
+        made: dict[str, tuple[Object, Declared | Stray]] = {}
+        for key, each in list(store.items()):
+            known = self._policies.get(key)
+            is_same = known is not None and (known[0] is each or _says_the_same(known[0], each))
+            made[key] = (each, known[1]) if known is not None and is_same else (each, decode_object(each))
+            yield
+        self._policies = made
+        return [each for _, each in made.values()]
+
+    def routes(self, store: Mapping[str, Object], listed: Mapping[PolicyName, Object | None]) -> Steps[tuple[Route, ...]]:
+        """Return the HTTPRoutes with their attachments to the listed Gateways."""
+        same_gateways = listed.keys() == self._listed.keys() and all(each is self._listed[name] for name, each in listed.items())
+        made: dict[str, tuple[Object, Route]] = {}
+        for key, each in list(store.items()):
+            known = self._routes.get(key)
+            if known is not None and known[0] is each and same_gateways:
+                made[key] = known
+            else:
+                route = objects.route(each, listed)
+                made[key] = each, known[1] if known is not None and known[1] == route else route
+            yield
+        self._routes, self._listed = made, dict(listed)
+        return tuple(each for _, each in made.values())
+
+    def grants(self, store: Mapping[str, Object]) -> frozenset[Grant]:
+        """Return what the ReferenceGrants permit."""
+        return frozenset(grant for each in store.values() for grant in objects.grants(each))
+
+
+def _says_the_same(one: Object, other: Object) -> bool:
+    of_one, of_other = one["metadata"], other["metadata"]
+    keys = ("uid", "generation", "creationTimestamp")
+    return all(of_one.get(key) == of_other.get(key) for key in keys) and one.get("spec") == other.get("spec")

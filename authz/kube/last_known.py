@@ -1,0 +1,53 @@
+"""What was last known, on disk: for a start without an API server. Holds AuthPolicies, routes and ConfigMaps, never a Secret."""
+
+import asyncio
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from authz.service.slices import Steps, in_slices
+
+Objects = Mapping[str, Mapping[str, dict[str, Any]]]
+FORMAT: Final = 1
+
+
+class LastKnown:
+    """One file, replaced whole."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def read(self) -> Objects | None:
+        """Return the objects, by resource and then by `namespace/name`; None where there is no such file, or it cannot be used."""
+        try:
+            found = json.loads(self.path.read_bytes())
+            objects: Objects = found["objects"]
+            return objects if found["format"] == FORMAT and all(isinstance(each, dict) for each in objects.values()) else None
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            return None
+
+    async def write(self, objects: Objects) -> None:
+        """Replace the file. Raises OSError; what was there before stays then."""
+        text = await in_slices(_text(objects))
+        await asyncio.to_thread(self._replace, text)
+
+    def _replace(self, text: list[str]) -> None:
+        beside = self.path.with_name(self.path.name + ".new")
+        descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.writelines(text)
+        beside.replace(self.path)
+
+
+def _text(objects: Objects) -> Steps[list[str]]:
+    pieces = [f'{{"format":{FORMAT},"objects":{{']
+    for number, (resource, found) in enumerate(objects.items()):
+        pieces.append(f"{',' if number else ''}{json.dumps(resource)}:{{")
+        for at, (key, each) in enumerate(list(found.items())):
+            pieces.append(f"{',' if at else ''}{json.dumps(key)}:{json.dumps(each, separators=(',', ':'))}\n")
+            yield
+        pieces.append("}")
+    pieces.append("}}\n")
+    return pieces

@@ -1,0 +1,22 @@
+"""Settings: one frozen value. Flags first, then environment, then defaults; every mistake is reported at once."""
+
+from authz.settings.operator import client_address, host_grants, listed_gateways, operator
+from authz.settings.read import address, described, fetch_limits, source, tls_files
+from authz.settings.values import Address, ClusterSettings, Mistakes, Settings, SettingsError
+
+__all__ = [
+    "Address",
+    "ClusterSettings",
+    "Mistakes",
+    "Settings",
+    "SettingsError",
+    "address",
+    "client_address",
+    "described",
+    "fetch_limits",
+    "host_grants",
+    "listed_gateways",
+    "operator",
+    "source",
+    "tls_files",
+]
