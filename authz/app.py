@@ -1,7 +1,6 @@
 """Composition root: builds every part from Settings, runs them together, stops them in the opposite order."""
 
 import asyncio
-import gc
 import json
 import sys
 import time
@@ -24,6 +23,7 @@ from authz.model.problem import Problem, Severity
 from authz.policy.hosts import repaired
 from authz.service.check import Checker
 from authz.service.coverage import CoveredRoute
+from authz.service.garbage import Garbage
 from authz.service.keyring import KeyRing
 from authz.service.ports import Source, SourceError
 from authz.service.references import own_problems
@@ -87,16 +87,21 @@ class Service:
         self._routes: tuple[CoveredRoute, ...] = ()
         self._controller: Controller | None = None
         self._admin = HttpServer(admin_app(lambda: self._not_ready, self.metrics.text, CONTENT_TYPE, lambda: self._routes))
+        self._garbage = Garbage()
         self._not_ready = "policies are being loaded"
 
     async def run(self, stopped: asyncio.Event, on_ready: Callable[[Running], None] = lambda running: None) -> None:
         """Serve until `stopped` is set, then drain. Raises StartError."""
         background: list[asyncio.Task[None]] = []
         closing = AsyncExitStack()
+        self._garbage.start()
+        closing.callback(self._garbage.stop)
         try:
             source = await self._source()
             closing.push_async_callback(source.close)
-            background += [asyncio.create_task(self._kept_up(part)) for part in (source.run, self._lines.run, self.stalls.run)]
+            background += [
+                asyncio.create_task(self._kept_up(part)) for part in (source.run, self._lines.run, self.stalls.run, self._garbage.run)
+            ]
             await self._load_first(source)
             running = await self._start()
             background += [asyncio.create_task(self._kept_up(part)) for part in (self._ring.run, lambda: self._follow(source))]
@@ -156,15 +161,9 @@ class Service:
         return [*each.problems, *(each.located(problem) for problem in own)]
 
     async def _apply(self, contents: Contents) -> None:
-        # A collection would walk every policy and stop all checks meanwhile; what is loaded now is here to stay.
         began = time.perf_counter()
-        gc.collect()
-        gc.disable()
-        try:
-            report = await in_slices(self._updater.steps(contents.declared, contents.cluster))
-        finally:
-            gc.freeze()
-            gc.enable()
+        report = await in_slices(self._updater.steps(contents.declared, contents.cluster))
+        self._garbage.set_apart()
         self._routes = report.routes
         if self._controller is not None:
             self._controller.told(report)

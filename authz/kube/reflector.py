@@ -147,7 +147,7 @@ class Reflector:
             query = {"limit": str(self._pace.page)} | ({"continue": more} if more else {})
             page = await self._api.get(self._path, query)
             for each in page["items"]:
-                found[_key(each)] = _slim(each)
+                found[_key(each)] = self._kept(each)
             more = page["metadata"].get("continue") or ""
             if not more:
                 break
@@ -176,7 +176,7 @@ class Reflector:
             elif kind == "DELETED":
                 listing.pop(_key(each), None)
             elif kind != "BOOKMARK":
-                listing[_key(each)] = _slim(each)
+                listing[_key(each)] = self._kept(each)
 
     def _take(self, kind: str, each: Object) -> None:
         self.version = each["metadata"]["resourceVersion"]
@@ -194,12 +194,14 @@ class Reflector:
             self.store[key] = _slim(each)
         self._changed()
 
+    def _kept(self, each: Object) -> Object:
+        """Return the very same object where it is held already: what was made of it stays, and what has arrived goes at once."""
+        known = self.store.get(_key(each))
+        is_same = known is not None and known["metadata"].get("resourceVersion") == each["metadata"].get("resourceVersion")
+        return known if known is not None and is_same else _slim(each)
+
     def _replace(self, found: dict[str, Object], version: str, mode: str) -> None:
         self._lists[mode] = self._lists.get(mode, 0) + 1
-        for key, each in found.items():
-            known = self.store.get(key)
-            if known is not None and known["metadata"]["resourceVersion"] == each["metadata"]["resourceVersion"]:
-                found[key] = known  # The very same object: what was made of it stays.
         self.store = found
         self.version = version
         self.is_synced, self.failure, self.refusal = True, "", 0

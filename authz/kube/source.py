@@ -20,8 +20,8 @@ POLICIES: Final = "/apis/ingress-authz.dev/v1alpha1/authpolicies"
 _GATEWAY_API: Final = "/apis/gateway.networking.k8s.io"
 ROUTES: Final = f"{_GATEWAY_API}/v1/httproutes"
 GRANTS: Final = f"{_GATEWAY_API}/v1beta1/referencegrants"
-# Seconds. A burst of changes becomes one update.
-QUIET: Final = 0.05
+# Seconds that a change waits for others, so that a burst becomes one update: as long as an update takes, within these bounds.
+QUIET: Final = (0.002, 0.1)
 # Seconds that a new reference may take to be read before its policy is judged without it.
 FIRST_LOOK: Final = 1.0
 # Seconds that a start waits for an API server before it goes by what was last known.
@@ -104,10 +104,12 @@ class KubeSource:
     async def changes(self) -> AsyncIterator[Contents | SourceError]:
         """Yield everything after each change that may matter to a decision."""
         self.loaded_version = self._version_of_last
+        took = 0.0
         while True:
             await self._dirty.wait()
-            await self._clock.sleep(QUIET)
+            await self._clock.sleep(min(max(took, QUIET[0]), QUIET[1]))
             self._dirty.clear()
+            began = self._clock.time()
             before = self._last
             contents = await in_slices(self._contents())
             if not self._texts.are_answered and await self._woken_within(FIRST_LOOK):
@@ -116,6 +118,7 @@ class KubeSource:
                 yield contents
             # What came before was dealt with when the next is asked for.
             self.loaded_version = self._version_of_last
+            took = self._clock.time() - began
 
     async def _woken_within(self, seconds: float) -> bool:
         """Wait for something to be heard from the server; return False where nothing is for so long."""

@@ -196,6 +196,11 @@ class Policy:
     override: bool = False
 
     @property
+    def refers(self) -> bool:
+        """Whether it depends on what other objects say."""
+        return bool(self.definitions_from) or any(issuer.references for issuer in self.issuers)
+
+    @property
     def only_defines(self) -> bool:
         """Whether this policy decides nothing and only holds definitions for others."""
         return not self.hosts and not self.targets and not self.rules

@@ -99,6 +99,10 @@ class Judges:
             outranked=known is not None and self._is_outranked(known),
         )
 
+    def still_holds(self, state: State) -> bool:
+        """Return whether the state of an unchanged object that refers to no other is what it was."""
+        return not state.problems and not state.has_targets and not self._snapshot.has_routes and str(state.name) not in self._snapshot.lost
+
     def _led_to(self, policy: Policy) -> tuple[tuple[PolicyName, ...], list[Problem]]:
         """Return the listed Gateways that the targets lead to, and a problem for each target that leads to none."""
         found: dict[PolicyName, None] = {}

@@ -41,6 +41,7 @@ class Choice:
     policy: Policy | None
     issuers: dict[str, Issuer] | None
     missing: tuple[Problem, ...]
+    lasts_for: Declared | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +62,8 @@ class Updater:
         self._memory = memory
         self._accepted: dict[PolicyName, Policy] = {}
         self._judged: dict[PolicyName, tuple[Declared, tuple[Problem, ...]]] = {}
+        self._chosen: dict[PolicyName, Choice] = {}
+        self._states: dict[PolicyName, tuple[Choice, State]] = {}
         self._built: dict[PolicyName, Built] = {}
         self.store = SnapshotStore(Snapshot((), frozenset(), operator))
 
@@ -74,7 +77,8 @@ class Updater:
         self._judged = yield from _for_each(listed, self._judge)
         definers = {name: policy for name, each in listed.items() if (policy := self._sound(each)) is not None}
         references = References(definers, listed, cluster)
-        chosen = yield from _for_each(listed, lambda each: self._choose(each, references))
+        chosen = yield from _for_each(listed, lambda each: self._chosen_again(each) or self._choose(each, references))
+        self._chosen = chosen
         self._accepted = {name: choice.policy for name, choice in chosen.items() if choice.policy is not None}
         owned = _owned(self._accepted.values())
         compiled: list[CompiledPolicy] = []
@@ -92,15 +96,18 @@ class Updater:
         snapshot = yield from Snapshot.steps(compiled, owned, self._operator, cluster.routes)
         self.store.current = snapshot
         judges = Judges(self._operator, cluster, snapshot)
-        states = yield from _for_each(listed, lambda each: self._state(each, chosen[each.name], judges))
+        self._states = yield from _for_each(listed, lambda each: self._state(each, chosen[each.name], judges))
         routes = yield from coverage(snapshot, cluster.routes)
-        return Report(tuple(states.values()), snapshot, routes)
+        return Report(tuple(state for _, state in self._states.values()), snapshot, routes)
 
-    def _state(self, each: Declared, choice: Choice, judges: Judges) -> State:
+    def _state(self, each: Declared, choice: Choice, judges: Judges) -> tuple[Choice, State]:
+        before = self._states.get(each.name)
+        if before is not None and before[0] is choice and choice.lasts_for is each and judges.still_holds(before[1]):
+            return before
         built = self._built.get(each.name)
         keys = tuple(dict.fromkeys(_key_states([built]))) if built is not None else ()
         used = Used(choice.policy, self._sound(each), choice.issuers is not None, keys)
-        return judges.state(each, used, (*self._judged[each.name][1], *(each.located(problem) for problem in choice.missing)))
+        return choice, judges.state(each, used, (*self._judged[each.name][1], *(each.located(problem) for problem in choice.missing)))
 
     def _stand_in(self, target: Policy) -> list[CompiledPolicy]:
         """Return what answers 503 for a policy that cannot be used, on the hosts that are its own to decide for."""
@@ -110,6 +117,11 @@ class Updater:
     def _sound(self, each: Declared) -> Policy | None:
         """Return the version of an object that is right in itself: this one, else the last that was in use."""
         return each.policy if not errors_in(self._judged[each.name][1]) else self._accepted.get(each.name)
+
+    def _chosen_again(self, each: Declared) -> Choice | None:
+        """Return the choice of last time where nothing can have changed it: the very same object, which refers to no other."""
+        before = self._chosen.get(each.name)
+        return before if before is not None and before.lasts_for is each else None
 
     def _choose(self, each: Declared, references: References) -> Choice:
         """Return the version of an object to use: this one where all that it names is there, else the last that was used.
@@ -129,7 +141,8 @@ class Updater:
             found += dangling(policy, issuers)
             missing += [problem for problem in found if problem not in missing]
             if not errors_in(found):
-                return Choice(policy, issuers, tuple(missing))
+                lasts = policy is each.policy and not missing and not policy.refers
+                return Choice(policy, issuers, tuple(missing), each if lasts else None)
         return Choice(earlier, None, tuple(missing))
 
     def _judge(self, each: Declared) -> tuple[Declared, tuple[Problem, ...]]:

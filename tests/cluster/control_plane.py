@@ -1,5 +1,6 @@
 """A real Kubernetes control plane on loopback: etcd and kube-apiserver, started, asked and ended by the tests."""
 
+import base64
 import os
 import shutil
 import signal
@@ -72,8 +73,8 @@ class ControlPlane:
         self.url = f"https://127.0.0.1:{self.port}"
         self.authority: Authority = an_authority(folder, "cluster-ca")
         self._prepare()
-        trust = ssl.create_default_context(cafile=str(self.authority.file))
-        self._client = httpx2.Client(verify=trust, base_url=self.url, headers={"authorization": f"Bearer {TOKEN}"}, trust_env=False)
+        self.trust = ssl.create_default_context(cafile=str(self.authority.file))
+        self._client = httpx2.Client(verify=self.trust, base_url=self.url, headers={"authorization": f"Bearer {TOKEN}"}, trust_env=False)
 
     def _prepare(self) -> None:
         self._serving = self.authority.issue(self._folder, "kubernetes")
@@ -139,6 +140,16 @@ class ControlPlane:
             _wait(0.1)
         raise RuntimeError(f"kube-apiserver is not ready:\n{self.last_words('kube-apiserver')}")
 
+    def forget_history(self) -> None:
+        """Make etcd go on by some revisions and forget all before: watches from an earlier place get a real 410."""
+        etcd = f"http://127.0.0.1:{self._etcd_port}/v3/kv"
+        for _ in range(20):
+            put = httpx2.post(f"{etcd}/put", json={"key": _base64("/tests/noise"), "value": ""}, trust_env=False).json()
+        answer = httpx2.post(
+            f"{etcd}/compaction", json={"revision": put["header"]["revision"], "physical": True}, trust_env=False, timeout=30
+        )
+        assert answer.status_code == 200, answer.text
+
     def stop(self, name: str, number: signal.Signals = signal.SIGTERM) -> None:
         """End one of the two by a signal, and wait for its end."""
         process = self._processes.pop(name, None)
@@ -171,6 +182,10 @@ class ControlPlane:
             [str(self._tools / "kubectl"), f"--kubeconfig={self.kubeconfig}", *arguments],
             input=text, capture_output=True, text=True, check=False, timeout=60, env={**os.environ, "HOME": str(self._folder)},
         )  # fmt: skip
+
+
+def _base64(text: str) -> str:
+    return base64.b64encode(text.encode()).decode()
 
 
 def _wait(seconds: float) -> None:
