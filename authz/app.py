@@ -154,6 +154,8 @@ class Service:
             # What such a file should protect cannot be told, so nothing could be denied for it.
             told = "\n".join(f"  {p.file}:{p.line}:{p.column} {p.code} {p.what}" for p in unknown)
             raise StartError(f"it cannot be read what these are for, so starting could leave it open:\n{told}")
+        if contents.is_restored:
+            self.audit.event("warning", "policies.restored", why="no API server answers; policies are those that were last known here")
         await self._apply(contents)
 
     def _problems(self, each: Declared) -> list[Problem]:

@@ -147,7 +147,8 @@ class KubeSource:
         routes = yield from self._decoded.routes(self._routes.store if self._routes else {}, listed)
         there = frozenset(name for name, each in listed.items() if each is not None)
         cluster = Cluster(routes, there, self._decoded.grants(self._grants.store), self._texts.of(references))
-        self._last = Contents(declared, tuple(each for each in found if isinstance(each, Stray)), cluster=cluster)
+        strays = tuple(each for each in found if isinstance(each, Stray))
+        self._last = Contents(declared, strays, cluster=cluster, is_restored=self.is_restored)
         self._unsaved.set()
         return self._last
 

@@ -75,12 +75,14 @@ class Contents:
         strays: what is no AuthPolicy, and files that cannot be read.
         files: how many files were read; 0 for a source without files.
         cluster: what is around them.
+        is_restored: whether it is what was last known, because the source does not answer.
     """
 
     declared: tuple[Declared, ...]
     strays: tuple[Stray, ...]
     files: int = 0
     cluster: Cluster = ALONE
+    is_restored: bool = False
 
     @property
     def faults(self) -> tuple[Stray, ...]:

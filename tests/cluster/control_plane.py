@@ -117,8 +117,10 @@ class ControlPlane:
         )  # fmt: skip
 
     def start_api_server(self) -> None:
-        """Start kube-apiserver and return once it is ready."""
+        """Start kube-apiserver, unless it runs, and return once it is ready."""
         folder = self._folder
+        if "kube-apiserver" in self._processes:
+            return
         self._start(
             "kube-apiserver", f"--etcd-servers=http://127.0.0.1:{self._etcd_port}", "--bind-address=127.0.0.1",
             f"--secure-port={self.port}", f"--cert-dir={folder}", f"--tls-cert-file={self._serving.certificate}",
@@ -128,6 +130,10 @@ class ControlPlane:
             f"--service-account-key-file={folder}/sa.pub", f"--service-account-signing-key-file={folder}/sa.key",
             "--profiling=false",
         )  # fmt: skip
+        self.is_ready()
+
+    def is_ready(self) -> None:
+        """Return once the API server answers."""
         deadline = time.monotonic() + START_SECONDS
         while time.monotonic() < deadline:
             if self._processes["kube-apiserver"].poll() is not None:

@@ -1,44 +1,19 @@
 """The whole controller on a real API server: what is applied is judged, loaded by every replica, and said so in the status."""
 
 import asyncio
-import io
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from authz.app import Running, Service
-from authz.model.operator import ClientAddress, HostGrant, ListedGateway, Operator
-from authz.model.policy import PolicyName
-from authz.settings import Address, ClusterSettings, Settings
 from tests.cluster.control_plane import ControlPlane
 from tests.cluster.objects import EVERYONE, GRANTS, POLICIES, ROUTES, another_namespace, applied, deleted, gateway, policy, route, to
+from tests.cluster.serving import eventually, replica
 
 pytestmark = pytest.mark.cluster
 
-ANY = Address("127.0.0.1", 0)
 CONFIG_MAPS = "/api/v1/namespaces/{}/configmaps"
 TOKEN = {"issuers": ["idp"]}
 READERS = [{"name": "all", "allow": [{"name": "reader", "jwt": TOKEN}]}]
-
-
-@asynccontextmanager
-async def replica(cluster: ControlPlane, namespace: str, name: str = "one", snapshot: Path | None = None) -> AsyncIterator[Service]:
-    said = Operator(ClientAddress(), host_grants=(HostGrant(namespace),), gateways=(ListedGateway(PolicyName(namespace, "gw")),))
-    how = ClusterSettings(cluster.kubeconfig, namespace, name, snapshot)
-    service = Service(Settings(None, ANY, ANY, said, drain_seconds=0, grace_seconds=1, cluster=how), io.StringIO())
-    stopped = asyncio.Event()
-    up: asyncio.Future[Running] = asyncio.get_running_loop().create_future()
-    task = asyncio.create_task(service.run(stopped, up.set_result))
-    try:
-        await asyncio.wait((task, up), return_when=asyncio.FIRST_COMPLETED)
-        assert not task.done(), await task
-        yield service
-    finally:
-        stopped.set()
-        await asyncio.gather(task, return_exceptions=True)
 
 
 def status(cluster: ControlPlane, namespace: str, name: str) -> dict[str, Any]:
@@ -50,19 +25,11 @@ def conditions(cluster: ControlPlane, namespace: str, name: str) -> dict[str, tu
     return {each["type"]: (each["status"], each["reason"], each["message"]) for each in found}
 
 
-async def eventually(wanted: Callable[[], Any], within: float = 15.0) -> Any:
-    """What `wanted` returns, once it is true."""
-    async with asyncio.timeout(within):
-        while not (found := await asyncio.to_thread(wanted)):
-            await asyncio.sleep(0.05)
-        return found
-
-
 def test_a_sound_policy_is_accepted_and_programmed_and_the_columns_say_so(cluster: ControlPlane, namespace: str) -> None:
     policy(cluster, namespace, "orders", EVERYONE)
 
     async def story() -> None:
-        async with replica(cluster, namespace):
+        async with replica(cluster.kubeconfig, namespace):
             await eventually(lambda: conditions(cluster, namespace, "orders").get("Programmed", ("",))[0] == "True")
             found = conditions(cluster, namespace, "orders")
             assert found["Accepted"] == ("True", "Accepted", "nothing is wrong with it")
@@ -81,7 +48,7 @@ def test_a_broken_edit_says_so_and_that_the_earlier_version_stays(cluster: Contr
     policy(cluster, namespace, "orders", EVERYONE)
 
     async def story() -> None:
-        async with replica(cluster, namespace):
+        async with replica(cluster.kubeconfig, namespace):
             await eventually(lambda: conditions(cluster, namespace, "orders").get("Programmed", ("",))[0] == "True")
             loop = [*EVERYONE, {"name": "never", "allow": []}]
             await asyncio.to_thread(policy, cluster, namespace, "orders", loop)
@@ -101,7 +68,7 @@ def test_an_attached_policy_has_its_gateways_as_ancestors_and_a_target_that_goes
     policy(cluster, namespace, "orders", EVERYONE, targetRefs=to("HTTPRoute", "orders"))
 
     async def story() -> None:
-        async with replica(cluster, namespace):
+        async with replica(cluster.kubeconfig, namespace):
             found = await eventually(lambda: status(cluster, namespace, "orders").get("ancestors"))
             assert found[0]["ancestorRef"] == {
                 "group": "gateway.networking.k8s.io", "kind": "Gateway", "namespace": namespace, "name": "gw",
@@ -131,7 +98,7 @@ def test_references_are_resolved_with_a_grant_only_and_their_loss_counts_at_once
         return conditions(cluster, namespace, "orders").get("ResolvedRefs", ("", "", ""))
 
     async def story() -> None:
-        async with replica(cluster, namespace) as service:
+        async with replica(cluster.kubeconfig, namespace) as one:
             await eventually(lambda: resolved()[1] == "RefNotPermitted")
             assert "no ReferenceGrant there permits it" in resolved()[2]
             permit = {
@@ -142,7 +109,7 @@ def test_references_are_resolved_with_a_grant_only_and_their_loss_counts_at_once
             await eventually(lambda: resolved()[0] == "True" or "empty" in resolved()[2] or resolved()[1] == "ReferenceNotFound")
             await asyncio.to_thread(deleted, cluster, GRANTS, platform, "authz")
             await eventually(lambda: resolved()[1] == "RefNotPermitted")
-            assert service.metrics.faults == 0
+            assert one.service.metrics.faults == 0
 
     asyncio.run(story())
     deleted(cluster, POLICIES, namespace, "orders")
@@ -155,8 +122,8 @@ def test_two_replicas_are_counted_and_a_second_pass_writes_nothing(cluster: Cont
         return str(cluster.ask("GET", f"{POLICIES.format(namespace)}/orders").body["metadata"]["resourceVersion"])
 
     async def story() -> None:
-        async with replica(cluster, namespace, "one"):
-            async with replica(cluster, namespace, "two"):
+        async with replica(cluster.kubeconfig, namespace, "one"):
+            async with replica(cluster.kubeconfig, namespace, "two"):
                 await eventually(lambda: "2 of 2" in conditions(cluster, namespace, "orders").get("Programmed", ("", "", ""))[2])
                 before = version()
                 await asyncio.to_thread(policy, cluster, namespace, "other", EVERYONE, hosts=["other.example"])
