@@ -268,7 +268,7 @@ def test_a_restarted_replica_serves_from_its_file_while_the_server_is_away(clust
                 await asyncio.to_thread(cluster.start_api_server)
                 await asyncio.to_thread(put, cluster, namespace, "late", allows=False)
                 await decides(one, "rule.deny", "late.example")
-                assert b"authz_snapshot_restored 0.0" in one.service.metrics.text()
+                await eventually(lambda: b"authz_snapshot_restored 0.0" in one.service.metrics.text())
         finally:
             await asyncio.to_thread(cluster.start_api_server)
 
