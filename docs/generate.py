@@ -1,6 +1,7 @@
 """Write everything that is made from the code: `python docs/generate.py`; with --check, only name what is stale and exit 1."""
 
 import json
+import re
 import sys
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
@@ -20,9 +21,12 @@ from authz.cli import exits
 from authz.cli.main import COMMANDS, cli
 from authz.model.advice import ADVICE
 from authz.model.reason import Reason
-from authz.telemetry.metrics import BUCKETS, TABLE
+from authz.telemetry.table import BUCKETS, CLUSTER, OWN, PROCESS, RELOAD_BUCKETS
+from monitoring.alerts import alerts_text
+from monitoring.dashboard import dashboard_text
 
 ROOT: Final = Path(__file__).resolve().parent.parent
+CHART: Final = ROOT / "charts" / "ingress-authz"
 COMMAND: Final = "python docs/generate.py"
 MARK: Final = f"<!-- Written by `{COMMAND}`; not edited by hand. -->\n\n"
 
@@ -150,9 +154,26 @@ def reasons() -> str:
 def metrics() -> str:
     """Return the page of the metrics."""
     opening = "On `/metrics` of the admin address. Labels come from closed lists and from names in policies: no client makes a series."
-    rows = ((code(name), kind, ", ".join(map(code, labels)), text) for name, (kind, labels, text) in TABLE.items())
-    buckets = f"Buckets of histograms, in seconds: {', '.join(f'{bound:g}' for bound in BUCKETS)}."
-    return page("Metrics", opening, table(("Name", "Type", "Labels", "Meaning"), rows), buckets)
+    sections = (
+        ("## The service", OWN),
+        ("## Its place in the cluster, with `--kube`", CLUSTER),
+        ("## The process", PROCESS),
+    )
+    tables = [
+        (
+            title,
+            table(
+                ("Name", "Type", "Labels", "Meaning"),
+                ((code(n), kind, ", ".join(map(code, on)), text) for n, (kind, on, text) in rows.items()),
+            ),
+        )
+        for title, rows in sections
+    ]
+    buckets = (
+        f"Buckets of `authz_check_duration_seconds`, in seconds: {', '.join(f'{bound:g}' for bound in BUCKETS)}; of "
+        f"`authz_reload_duration_seconds`: {', '.join(f'{bound:g}' for bound in RELOAD_BUCKETS)}."
+    )
+    return page("Metrics", opening, *(part for each in tables for part in each), buckets)
 
 
 def problems() -> str:
@@ -211,9 +232,59 @@ def _protos() -> dict[str, str]:
         return {path.name: path.read_text(encoding="utf-8") for path in Path(folder).iterdir()}
 
 
+def chart_readme() -> str:
+    """Return the chart's page: what is written by hand, and a table of its values."""
+    written = (CHART / "README.md").read_text(encoding="utf-8").partition("## Values\n")
+    described = _comments_of_values()
+    rows = (
+        (code(path), code(json.dumps(default)), described[path])
+        for path, default in _values("", yaml.safe_load((CHART / "values.yaml").read_text(encoding="utf-8")), described)
+    )
+    return f"{written[0]}{written[1]}\n{table(('Value', 'Default', 'Meaning'), rows)}"
+
+
+def chart_schema() -> str:
+    """Return the schema of the chart's values: its form is written by hand, its descriptions are the comments of values.yaml."""
+    schema: dict[str, Any] = json.loads((CHART / "values.schema.json").read_text(encoding="utf-8"))
+    for path, text in _comments_of_values().items():
+        node = schema
+        for name in path.split("."):
+            node = node["properties"][name]
+        node["description"] = text
+    return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
+
+
+def _values(path: str, node: Any, described: dict[str, str]) -> Iterator[tuple[str, Any]]:  # noqa: ANN401 - YAML
+    """Yield each value that has a comment, or holds none that has, with its default."""
+    if path in described or not isinstance(node, dict):
+        yield path, node
+    else:
+        for name, below in node.items():
+            yield from _values(f"{path}.{name}".lstrip("."), below, described)
+
+
+def _comments_of_values() -> dict[str, str]:
+    """Return the sentence over each value in values.yaml, by path."""
+    found: dict[str, str] = {}
+    stack: list[str] = []
+    text = ""
+    for line in (CHART / "values.yaml").read_text(encoding="utf-8").splitlines():
+        if match := re.fullmatch(r" *# -- (.*)", line):
+            text = match[1]
+        elif match := re.match(r"( *)(\w+):", line):
+            stack[len(match[1]) // 2 :] = [match[2]]
+            if text:
+                found[".".join(stack)] = text
+            text = ""
+    return found
+
+
 # Path from the root → what it should hold.
 GENERATED: Final[dict[str, Callable[[], str]]] = {
     "crds/authpolicies.yaml": crd_text,
+    "charts/ingress-authz/files/crds/authpolicies.yaml": crd_text,
+    "charts/ingress-authz/README.md": chart_readme,
+    "charts/ingress-authz/values.schema.json": chart_schema,
     "authz/envoy/pb/ext_authz_pb2.py": lambda: _protos()["ext_authz_pb2.py"],
     "authz/envoy/pb/ext_authz_pb2.pyi": lambda: _protos()["ext_authz_pb2.pyi"],
     "docs/reference/authpolicy.md": authpolicy,
@@ -221,6 +292,8 @@ GENERATED: Final[dict[str, Callable[[], str]]] = {
     "docs/reference/metrics.md": metrics,
     "docs/reference/problems.md": problems,
     "docs/reference/cli.md": commands,
+    "charts/ingress-authz/dashboards/ingress-authz.json": dashboard_text,
+    "charts/ingress-authz/alerts.yaml": alerts_text,
 }
 
 

@@ -1,9 +1,10 @@
-"""GET on the API server with the official client's connection: credentials, trust and token reload are the library's."""
+"""Requests to the API server over the official client's connection: credentials, trust and token reload are the library's."""
 
+import asyncio
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,14 +15,28 @@ from kubernetes.aio.config.config_exception import ConfigException
 
 CONNECT_SECONDS: Final = 5.0
 NAMESPACE_FILE: Final = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
+# Who we are to server-side apply: the name beside the fields that are ours.
+FIELD_MANAGER: Final = "ingress-authz"
+# Watches that were cut short take a few turns of the loop to end their TLS.
+_GOODBYE: Final = 0.02
+_JSON: Final = "application/json"
+_APPLY: Final = "application/apply-patch+yaml"  # JSON is YAML, too.
+
+Object = dict[str, Any]
 
 
 class ApiError(Exception):
-    """The API server refuses, or cannot be reached. `status` is 0 where there was no answer."""
+    """The API server refuses, or cannot be reached.
 
-    def __init__(self, status: int, message: str) -> None:
+    Attributes:
+        status: the HTTP status; 0 where there was no answer.
+        retry_after: for how many seconds the server wants to be left alone; 0 where it does not say.
+    """
+
+    def __init__(self, status: int, message: str, retry_after: float = 0.0) -> None:
         super().__init__(message)
         self.status = status
+        self.retry_after = retry_after
 
 
 class ConnectError(Exception):
@@ -36,50 +51,104 @@ class Patience:
     between: float
 
 
-class Api:
-    """One connection to an API server."""
+READING: Final = Patience(60, 30)
+WRITING: Final = Patience(10, 10)
 
-    def __init__(self, client: ApiClient) -> None:
+
+@dataclass(frozen=True, slots=True)
+class _Request:
+    method: str
+    path: str
+    query: Mapping[str, str] = field(default_factory=dict)
+    body: Object | None = None
+    content_type: str = _JSON
+
+
+class Api:
+    """One connection to an API server. `renew` gets fresh credentials where the server takes ours for none (401)."""
+
+    def __init__(self, client: ApiClient, renew: Callable[[], Awaitable[None]] | None = None) -> None:
         self._client = client
+        self._renew = renew
+        self._always: dict[str, str] = {}
+
+    def narrowed(self, **query: str) -> "Api":
+        """Return the same connection, asking with this query each time: `labelSelector`, `fieldSelector`."""
+        narrow = Api(self._client, self._renew)
+        narrow._always = {**self._always, **query}
+        return narrow
 
     async def close(self) -> None:
         """Close the connection."""
         await self._client.close()
+        await asyncio.sleep(_GOODBYE)
 
-    async def get(self, path: str, query: Mapping[str, str]) -> dict[str, Any]:
+    async def get(self, path: str, query: Mapping[str, str], patience: Patience = READING) -> Object:
         """Return the object at a path. Raises ApiError."""
-        async with self._answer(path, query, Patience(60, 30)) as answer:
-            found: dict[str, Any] = json.loads(await answer.read())
-            return found
+        return await self._object(_Request("GET", path, query), patience)
 
-    async def lines(self, path: str, query: Mapping[str, str], patience: Patience) -> AsyncIterator[dict[str, Any]]:
+    async def create(self, path: str, body: Object, patience: Patience = WRITING) -> Object:
+        """Create an object in the collection at a path, and return it as the server holds it. Raises ApiError: 409 where it exists."""
+        return await self._object(_Request("POST", path, {"fieldManager": FIELD_MANAGER}, body), patience)
+
+    async def replace(self, path: str, body: Object, patience: Patience = WRITING) -> Object:
+        """Replace the object at a path. Raises ApiError: 409 where it is no longer of the body's resourceVersion."""
+        return await self._object(_Request("PUT", path, {"fieldManager": FIELD_MANAGER}, body), patience)
+
+    async def apply(self, path: str, body: Object, patience: Patience = WRITING) -> Object:
+        """Say what our part of the object at a path is (server-side apply), whoever wrote it before. Raises ApiError.
+
+        409 where the body gives a resourceVersion or uid that is no longer the object's.
+        """
+        query = {"fieldManager": FIELD_MANAGER, "force": "true"}
+        return await self._object(_Request("PATCH", path, query, body, _APPLY), patience)
+
+    async def delete(self, path: str, patience: Patience = WRITING) -> None:
+        """Delete the object at a path. Raises ApiError: 404 where it is gone."""
+        await self._object(_Request("DELETE", path), patience)
+
+    async def lines(self, path: str, query: Mapping[str, str], patience: Patience) -> AsyncIterator[Object]:
         """Yield the events of a watch, until the server ends it. Raises ApiError, also where it falls silent."""
-        async with self._answer(path, query, patience) as answer:
+        async with self._answer(_Request("GET", path, query), patience) as answer:
             async for line in answer.content:
                 if line.strip():
                     yield json.loads(line)
 
+    async def _object(self, request: _Request, patience: Patience) -> Object:
+        async with self._answer(request, patience) as answer:
+            found: Object = json.loads(await answer.read())
+            return found
+
     @asynccontextmanager
-    async def _answer(self, path: str, query: Mapping[str, str], patience: Patience) -> AsyncIterator[aiohttp.ClientResponse]:
-        timeout = aiohttp.ClientTimeout(total=patience.total, sock_connect=CONNECT_SECONDS, sock_read=patience.between)
+    async def _answer(self, request: _Request, patience: Patience) -> AsyncIterator[aiohttp.ClientResponse]:
         answer: aiohttp.ClientResponse | None = None
         try:
-            request = await self._client.param_serialize(
-                "GET",
-                path,
-                query_params=list(query.items()),
-                header_params={"Accept": "application/json"},
-                auth_settings=["BearerToken"],
-            )
-            answer = (await self._client.call_api(*request, _request_timeout=timeout)).response
-            if answer.status != 200:
-                raise ApiError(answer.status, _told(await answer.text()))
+            answer = await self._sent(request, patience)
+            if answer.status == 401 and self._renew is not None:
+                answer.close()
+                await self._renew()
+                answer = await self._sent(request, patience)
+            if answer.status >= 300:
+                raise ApiError(answer.status, _told(await answer.text()), _seconds(answer.headers.get("Retry-After", "")))
             yield answer
-        except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as fault:
+        except (aiohttp.ClientError, TimeoutError, OSError, ValueError, ConfigException) as fault:
             raise ApiError(0, f"{type(fault).__name__}: {fault}"[:200]) from fault
         finally:
             if answer is not None:
                 answer.close()  # A watch that was left half read must not go back to the pool.
+
+    async def _sent(self, request: _Request, patience: Patience) -> aiohttp.ClientResponse:
+        timeout = aiohttp.ClientTimeout(total=patience.total, sock_connect=CONNECT_SECONDS, sock_read=patience.between)
+        parts = await self._client.param_serialize(
+            request.method,
+            request.path,
+            query_params=list({**self._always, **request.query}.items()),
+            header_params={"Accept": _JSON, "Content-Type": request.content_type},
+            body=request.body,
+            auth_settings=["BearerToken"],
+        )
+        answer: aiohttp.ClientResponse = (await self._client.call_api(*parts, _request_timeout=timeout)).response
+        return answer
 
 
 def _told(text: str) -> str:
@@ -89,20 +158,32 @@ def _told(text: str) -> str:
         return text[:200]
 
 
+def _seconds(text: str) -> float:
+    return float(text) if text.isascii() and text.isdecimal() and len(text) < 6 else 0.0
+
+
 async def connect(kubeconfig: Path | None) -> Api:
     """Return a connection: by a kubeconfig where one is given, else by the pod's service account. Raises ConnectError."""
     configuration = Configuration()
     # A proxy meant for the Internet must not get between a pod and its API server.
     configuration.client_session_kwargs = {"trust_env": False}
-    try:
+    # Each watch holds a connection for minutes; the library's limit (100) would leave none for the others.
+    configuration.connection_pool_maxsize = 0
+
+    async def load() -> None:
         if kubeconfig is not None:
             await config.load_kube_config(config_file=str(kubeconfig), client_configuration=configuration)
         else:
             config.load_incluster_config(client_configuration=configuration)
+
+    try:
+        await load()
     except (ConfigException, OSError) as fault:
         hint = "run in a pod with a service account, or name a kubeconfig with --kubeconfig FILE"
         raise ConnectError(f"no API server is known: {fault}; {hint}") from fault
-    return Api(ApiClient(configuration))
+    client = ApiClient(configuration)
+    client.user_agent = FIELD_MANAGER  # In the server's audit log, for one.
+    return Api(client, load)
 
 
 def own_namespace() -> str:

@@ -8,7 +8,7 @@ from authz.model.problem import Problem
 from authz.model.reason import Reason
 from authz.model.request import Request
 from authz.policy.paths import canonical
-from authz.service.update import State
+from authz.service.states import State
 from authz.telemetry.lines import Lines
 from authz.telemetry.metrics import Metrics
 
@@ -48,9 +48,11 @@ class Auditor:
         self._failing.add(issuer)
         self._lines.event("warning", "keys.fetch_failed", issuer=issuer, why=why, keeps_earlier_keys=keeps)
 
-    def reloaded(self, states: tuple[State, ...], problems: Iterable[Problem], now: float, *, ok: bool) -> None:
-        """Count an update, and write what is wrong."""
-        self._metrics.reloaded(states, now, ok=ok)
+    def reloaded(
+        self, states: tuple[State, ...], problems: Iterable[Problem], now: float, *, ok: bool, seconds: float | None = None
+    ) -> None:
+        """Count an update, and write what is wrong; `seconds` is what it took."""
+        self._metrics.reloaded(states, now, ok=ok, seconds=seconds)
         self._lines.event(
             "info" if ok else "error",
             "policies.loaded",

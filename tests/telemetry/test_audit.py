@@ -10,7 +10,7 @@ from authz.model.decision import Allow, Deny
 from authz.model.policy import PolicyName
 from authz.model.problem import Problem, Severity
 from authz.model.reason import Reason
-from authz.service.update import State
+from authz.service.states import State
 from authz.telemetry.audit import Auditor
 from authz.telemetry.lines import Lines
 from authz.telemetry.metrics import Metrics

@@ -1,0 +1,49 @@
+"""Waiting, and telling time, where the clock on the wall will not do."""
+
+import asyncio
+import random
+import time
+from datetime import UTC, datetime
+
+from authz.service.ports import Clock
+
+
+def since_boot() -> float:
+    """Return seconds that nobody can set back, and that pass while the machine is suspended, too."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME) if hasattr(time, "CLOCK_BOOTTIME") else time.monotonic()
+
+
+def micro_time(seconds: float) -> str:
+    """Return Unix time as Kubernetes writes its MicroTime.
+
+    >>> micro_time(1_800_000_000.25)
+    '2027-01-15T08:00:00.250000Z'
+    """
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def unix_time(text: object) -> float:
+    """Return Unix time of a Kubernetes time stamp; 0 where there is none.
+
+    >>> unix_time("2027-01-15T08:00:00.250000Z"), unix_time("2027-01-15T08:00:00Z"), unix_time(None)
+    (1800000000.25, 1800000000.0, 0.0)
+    """
+    try:
+        return datetime.fromisoformat(str(text)).timestamp()
+    except ValueError:
+        return 0.0
+
+
+def spread(seconds: float, factor: float) -> float:
+    """Return `seconds` and up to `factor` times as much more, so that those who began together do not go on together."""
+    return seconds * (1 + random.random() * factor)  # noqa: S311 - spreads load, protects nothing
+
+
+async def either(event: asyncio.Event, clock: Clock, seconds: float) -> None:
+    """Return when the event is set, or after `seconds`, whichever is first."""
+    waits = [asyncio.ensure_future(event.wait()), asyncio.ensure_future(clock.sleep(seconds))]
+    try:
+        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for each in waits:
+            each.cancel()
