@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import yaml
 
-# The chart may put another address in the place of this, so it stands nowhere else in the file.
+# A path in this repository; the chart can put an address before it.
 RUNBOOK: Final = "docs/runbook.md"
 
 

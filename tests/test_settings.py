@@ -1,5 +1,6 @@
 """Settings: what is accepted, and every mistake at once."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -7,8 +8,11 @@ import pytest
 
 from authz import settings
 from authz.envoy.tls import TlsFiles
-from authz.model.operator import ClientAddress, Operator
-from authz.settings import Address, Mistakes, Settings, SettingsError
+from authz.model.operator import ClientAddress, ListedGateway, Operator
+from authz.model.policy import PolicyName
+from authz.settings import Address, ClusterSettings, Mistakes, Settings, SettingsError
+
+ANY = Address("127.0.0.1", 0)
 
 
 @pytest.mark.parametrize(
@@ -165,3 +169,69 @@ def test_what_is_said_at_the_start(tmp_path: Path, operator: Operator, expected:
     nowhere = Address("127.0.0.1", 0)
     described = dict(settings.described(Settings(tmp_path, nowhere, nowhere, operator)))
     assert expected.items() <= described.items()
+
+
+# --- Gateways
+
+
+def listed(*addressed: str, names: tuple[str, ...] = ("infra/public",)) -> tuple[ListedGateway, ...]:
+    return settings.listed_gateways(names, addressed)
+
+
+def test_gateways_are_listed_by_namespace_and_name() -> None:
+    assert listed(names=("infra/public", "shop/own")) == (
+        ListedGateway(PolicyName("infra", "public")),
+        ListedGateway(PolicyName("shop", "own")),
+    )
+
+
+@pytest.mark.parametrize(
+    ("how", "found"),
+    [
+        ("peer", ClientAddress()),
+        (
+            "x-forwarded-for;trusted=10.0.0.0/8,192.0.2.0/24;hops=1",
+            ClientAddress("x-forwarded-for", 1, True, ("10.0.0.0/8", "192.0.2.0/24")),
+        ),
+        ("x-forwarded-for;hops=2;trusted=10.0.0.0/8;appends=no", ClientAddress("x-forwarded-for", 2, False, ("10.0.0.0/8",))),
+        ("header:X-Real-IP;trusted=10.0.0.0/8", ClientAddress("x-real-ip", trusted=("10.0.0.0/8",))),
+    ],
+)
+def test_a_gateway_may_have_its_own_way_to_the_clients_address(how: str, found: ClientAddress) -> None:
+    assert listed(f"infra/public={how}") == (ListedGateway(PolicyName("infra", "public"), found),)
+
+
+@pytest.mark.parametrize(
+    ("names", "addressed", "told"),
+    [
+        (("public",), (), "public is not NAMESPACE/NAME"),
+        (("Infra/public",), (), "Infra/public is not NAMESPACE/NAME"),
+        (("infra/public",), ("infra/other=peer",), "infra/other is not listed; add --gateway infra/other"),
+        (("infra/public",), ("infra/public=guess",), "is none of peer, x-forwarded-for, header:NAME"),
+        (("infra/public",), ("infra/public=x-forwarded-for",), "x-forwarded-for needs ;hops=N"),
+        (("infra/public",), ("infra/public=x-forwarded-for;hops=1",), "x-forwarded-for needs ;trusted=CIDR"),
+        (("infra/public",), ("infra/public=header:x-ip",), "header:x-ip needs ;trusted=CIDR"),
+        (("infra/public",), ("infra/public=peer;hop=1",), "after the first ; there may be trusted=CIDR,…, hops=N and appends=yes or no"),
+        (("infra/public",), ("infra/public=x-forwarded-for;hops=one;trusted=10.0.0.0/8",), "hops is a number"),
+    ],
+)
+def test_a_mistake_in_a_listed_gateway_names_the_remedy(names: tuple[str, ...], addressed: tuple[str, ...], told: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(told)):
+        listed(*addressed, names=names)
+
+
+def test_the_routes_of_a_gateway_may_be_unprotected() -> None:
+    found = settings.operator(None, ["gateway:infra/public", "open.example.com"], [])
+    assert found.unprotected_gateways == {PolicyName("infra", "public")}
+    assert found.unprotected == {"open.example.com"}
+    with pytest.raises(ValueError, match="public is not NAMESPACE/NAME"):
+        settings.operator(None, ["gateway:public"], [])
+
+
+def test_what_is_said_at_the_start_names_gateways_and_who_writes_status() -> None:
+    operator = Operator(gateways=listed("infra/public=peer"), unprotected_gateways=frozenset({PolicyName("infra", "public")}))
+    told = settings.described(Settings(None, ANY, ANY, operator, cluster=ClusterSettings(namespace="authz")))
+    assert told["gateways"] == "infra/public (client address: peer)"
+    assert told["unprotected"] == "routes of the Gateway infra/public"
+    assert told["status"] == "written by the holder of the Lease in authz"
+    assert settings.described(Settings(None, ANY, ANY, Operator(), cluster=ClusterSettings()))["status"] == "not written"

@@ -100,6 +100,8 @@ def test_a_demo_without_envoy_is_told(tmp_path: Path) -> None:
         (("--policies", ".", "--kube"), "give one of --policies DIR and --kube"),
         (("--policies", ".", "--kubeconfig", "x"), "--kubeconfig goes with --kube"),
         (("--kube", "--kubeconfig", "/nowhere"), "--kubeconfig /nowhere: no such file"),
+        (("--policies", ".", "--gateway", "a/b", "--snapshot", "x"), "--gateway, --snapshot go with --kube"),
+        (("--kube", "--gateway", "b"), "b is not NAMESPACE/NAME"),
         (("--kube", "--hosts-from", "UP"), "UP is not NAMESPACE or NAMESPACE=HOST,…"),
         (("--kube", "--hosts-from", "shop=*"), "shop=* is not NAMESPACE or NAMESPACE=HOST,…"),
     ],

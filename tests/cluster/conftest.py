@@ -21,11 +21,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
         unavailable("a control plane (kube-apiserver, etcd, kubectl)", "build it once with `make control-plane` (minutes, 8 GB of caches)")
         raise AssertionError
     with ControlPlane(tools, tmp_path_factory.mktemp("control-plane")) as plane:
-        crds = [ROOT / "crds" / "authpolicies.yaml", *gateway_api("gateways", "httproutes", "referencegrants")]
-        applied = plane.kubectl("apply", "--server-side", *(f"-f={file}" for file in crds))
-        assert applied.returncode == 0, applied.stderr
-        established = plane.kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=30s")
-        assert established.returncode == 0, established.stderr
+        plane.define(ROOT / "crds" / "authpolicies.yaml", *gateway_api("gateways", "httproutes", "referencegrants"))
         yield plane
 
 

@@ -182,6 +182,15 @@ class ControlPlane:
         answer = self._client.request(method, path, json=body, params=params | options.pop("params", {}), **options)
         return Answer(answer.status_code, answer.json() if answer.content.startswith(b"{") else {"message": answer.text})
 
+    def define(self, *files: Path) -> None:
+        """Apply these CustomResourceDefinitions, and return once they are served."""
+        for words in (
+            ("apply", "--server-side", *(f"-f={file}" for file in files)),
+            ("wait", "--for=condition=Established", "crd", "--all", "--timeout=30s"),
+        ):
+            done = self.kubectl(*words)
+            assert done.returncode == 0, done.stderr
+
     def kubectl(self, *arguments: str, text: str = "") -> subprocess.CompletedProcess[str]:
         """Run kubectl as the administrator."""
         return subprocess.run(

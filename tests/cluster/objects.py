@@ -51,10 +51,11 @@ def gateway(cluster: ControlPlane, namespace: str, name: str = "gw") -> None:
 
 
 def route(
-    cluster: ControlPlane, namespace: str, name: str, path: str, *, of: str, host: str = "localhost", accepted: bool = True, **match: Any
-) -> None:
-    """An HTTPRoute of the Gateway `of`/gw, accepted as its controller would."""
-    parent = {"group": "gateway.networking.k8s.io", "kind": "Gateway", "namespace": of, "name": "gw"}
+    cluster: ControlPlane, namespace: str, name: str, path: str, *, of: str, gateway: str = "gw", host: str = "localhost",
+    accepted: bool = True, **match: Any,
+) -> None:  # fmt: skip
+    """An HTTPRoute of a Gateway in the namespace `of`, accepted as its controller would."""
+    parent = {"group": "gateway.networking.k8s.io", "kind": "Gateway", "namespace": of, "name": gateway}
     rule = {"matches": [{"path": {"type": "PathPrefix", "value": path}, **match}], "backendRefs": [{"name": "app", "port": 80}]}
     body = {"kind": "HTTPRoute", "spec": {"parentRefs": [parent], "hostnames": [host], "rules": [rule]}}
     made = applied(cluster, ROUTES, namespace, name, body)

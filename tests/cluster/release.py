@@ -36,7 +36,7 @@ class Release:
     @property
     def object_name(self) -> str:
         """The name of most of its objects."""
-        return f"{self.name}-ingress-authz"
+        return self.name if "ingress-authz" in self.name else f"{self.name}-ingress-authz"
 
     def helm(self, *words: str | Path, text: str = "") -> subprocess.CompletedProcess[str]:
         """What came of helm against the API server."""

@@ -196,7 +196,9 @@ def test_a_right_that_is_taken_away_is_told_and_decisions_stand_until_it_is_back
             await asyncio.to_thread(cluster.stop, "kube-apiserver", signal.SIGKILL)
             await asyncio.to_thread(cluster.start_api_server)
             await eventually(lambda: policies.refusal == 403, within=30)
-            await eventually(lambda: any(line.get("what") == "authpolicies" for line in one.lines() if line.get("event") == "cluster.trouble"))
+            await eventually(
+                lambda: any(line.get("what") == "authpolicies" for line in one.lines() if line.get("event") == "cluster.trouble")
+            )
             assert not policies.state().is_up
             await asyncio.to_thread(put, cluster, namespace, "late", allows=False)
             await asyncio.to_thread(bound, cluster, namespace)

@@ -7,9 +7,11 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
+from authz.app import SystemClock
 from authz.kube.elector import Elector, LeasePace
 from tests.fakes import FakeClock, settle
 from tests.kube.memory import MemoryApi, Shared
+from tests.kube.scripted import Scripted, refusal, silence, taken
 
 PATH = "/apis/coordination.k8s.io/v1/namespaces/authz/leases/ingress-authz"
 
@@ -222,6 +224,32 @@ def test_in_an_hour_of_a_bad_network_there_are_never_two_leaders_and_mostly_one(
         assert led > 2000
 
     play("abc", story)
+
+
+def test_a_server_that_falls_silent_in_its_answer_is_asked_again_and_the_lease_is_written_as_it_was_read() -> None:
+    held = {"metadata": {"name": "ingress-authz", "resourceVersion": "5"}, "spec": {"holderIdentity": "", "leaseTransitions": 7}}
+
+    async def run() -> None:
+        server = Scripted(silence(), refusal(500), refusal(401), taken(held), taken(held | {"spec": {"holderIdentity": "a"}}))
+        api = await server.start()
+        pace = LeasePace(lease=3, deadline=2.0, retry=0.01, request=0.2)
+        elector = Elector(api, "authz", "ingress-authz", "a", SystemClock(), pace)
+        running = asyncio.create_task(elector.run())
+        try:
+            async with asyncio.timeout(5):
+                while not elector.is_leader:  # noqa: ASYNC110 - the other side of a socket has no event
+                    await asyncio.sleep(0.01)
+            assert [request.method for request, _ in server.requests[:5]] == ["GET", "GET", "GET", "GET", "PUT"]
+            body = server.requests[4][1]
+            assert body["metadata"]["resourceVersion"] == "5"
+            assert (body["spec"]["holderIdentity"], body["spec"]["leaseTransitions"]) == ("a", 8)
+        finally:
+            running.cancel()
+            await asyncio.gather(running, return_exceptions=True)
+            await api.close()
+            await server.stop()
+
+    asyncio.run(run())
 
 
 def test_a_pace_that_could_make_two_leaders_is_refused() -> None:

@@ -141,6 +141,22 @@ def test_one_that_leaves_is_gone_at_once_and_one_that_falls_silent_after_half_a_
     play("abc", story)
 
 
+def test_only_its_own_renewal_keeps_a_replica_alive() -> None:
+    async def story(scene: Scene) -> None:
+        for name in "ac":
+            scene.replicas[name].loaded("5", NOTHING)
+        await scene.clock.advance(1)
+        scene.apis["c"].cut = True
+        for _ in range(7):
+            await scene.clock.advance(5)
+            lease = scene.lease("c")
+            assert lease is not None
+            scene.shared.put(f"{LEASES}/ingress-authz-replica-c", lease)
+        assert scene.live == {"a": 5}
+
+    play("ac", story)
+
+
 def test_what_a_replica_left_behind_days_ago_counts_for_nothing_and_is_cleared_away() -> None:
     async def story(scene: Scene) -> None:
         dead = lease_of(Replica("z", 1, NOTHING), 30, "2027-01-10T08:00:00.000000Z")

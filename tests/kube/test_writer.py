@@ -38,12 +38,14 @@ class Scene:
 
     def _observed(self) -> dict[str, dict[str, Any]]:
         if not self.is_behind:
-            self.store = {
-                f"shop/{path.removeprefix(PATH)}": copy.deepcopy(held)
-                for path, held in self.shared.objects.items()
-                if path.startswith(PATH)
-            }
+            held = {f"shop/{path.removeprefix(PATH)}": each for path, each in self.shared.objects.items() if path.startswith(PATH)}
+            # As the reflector does: what did not change stays the very same object.
+            self.store = {key: self._brought(self.store.get(key), each) for key, each in held.items()}
         return self.store
+
+    def _brought(self, known: dict[str, Any] | None, held: dict[str, Any]) -> dict[str, Any]:
+        is_known = known is not None and known["metadata"]["resourceVersion"] == held["metadata"]["resourceVersion"]
+        return known if known is not None and is_known else copy.deepcopy(held)
 
     def policy(self, name: str, generation: int = 1, accepted: Condition = ACCEPTED) -> None:
         """A policy changes (or comes to be), and the service has judged it."""
@@ -108,7 +110,7 @@ def test_who_does_not_lead_writes_nothing_and_who_comes_to_lead_writes_what_diff
     play(story)
 
 
-def test_a_leader_whose_time_ends_between_two_writes_writes_no_more() -> None:
+def test_a_leader_whose_time_ends_between_two_writes_writes_no_more_until_it_leads_again() -> None:
     async def story(scene: Scene) -> None:
         for number in range(20):
             scene.policy(f"p{number}")
@@ -117,6 +119,9 @@ def test_a_leader_whose_time_ends_between_two_writes_writes_no_more() -> None:
         scene.leads = False
         await scene.clock.advance(5)
         assert scene.writes == 4
+        scene.leads = True
+        await scene.clock.advance(5)
+        assert scene.writes == 20
 
     play(story)
 
@@ -207,6 +212,9 @@ def test_that_a_replica_uses_no_version_is_said_at_once() -> None:
         scene.policy("orders")
         await scene.clock.advance(0.1)
         assert scene.programmed() == "False loaded by 1 of 2 replicas; no version is used by b: see its log"
+        scene.live = (*scene.live, Replica("c", 1, frozenset()))
+        await scene.clock.advance(1)
+        assert scene.programmed().startswith("False loaded by 1 of 3 replicas; waiting for c; no version is used by b")
 
     play(story)
 
@@ -233,6 +241,21 @@ def test_a_policy_that_somebody_else_changed_is_read_anew_and_written_once_more(
         await scene.clock.advance(1)
         assert scene.writer.counts == {"success": 1, "conflict": 1, "failure": 0}
         assert scene.programmed().startswith("True")
+
+    play(story)
+
+
+def test_a_leader_whose_time_ends_after_a_conflict_does_not_write_once_more() -> None:
+    async def story(scene: Scene) -> None:
+        scene.policy("orders")
+        scene.writer._observed()
+        scene.is_behind = True
+        scene.shared.put(PATH + "orders", scene.shared.objects[PATH + "orders"])
+        await scene.clock.advance(0.05)
+        assert scene.writer.counts["conflict"] == 1
+        scene.leads = False
+        await scene.clock.advance(5)
+        assert scene.writes == 1
 
     play(story)
 

@@ -108,12 +108,15 @@ def test_rules_speak_of_metrics_and_labels_that_exist() -> None:
             assert strangers(rule.expr, recorded) == [], rule
 
 
-def test_a_name_that_the_chart_replaces_stands_only_where_it_belongs() -> None:
+def test_the_runbook_is_named_once_for_each_alert() -> None:
     assert FILE.read_text(encoding="utf-8").count(RUNBOOK) == len(ALERTS)
 
 
 def test_the_example_of_a_scrape_configuration_is_one(tmp_path: Path) -> None:
     (text,) = re.findall(r"```yaml\n(.*?)```", (ROOT / "docs/monitoring.md").read_text(encoding="utf-8"), re.DOTALL)
-    (tmp_path / "prometheus.yaml").write_text(f"rule_files: [{FILE}]\n{text}", encoding="utf-8")
+    config = {"rule_files": [str(FILE)], **yaml.safe_load(text)}
+    # Debian's Prometheus is built without the discovery of pods, so that one line is not checked by it.
+    assert config["scrape_configs"][0].pop("kubernetes_sd_configs")[0]["role"] == "pod"
+    (tmp_path / "prometheus.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
     done = told("check", "config", tmp_path / "prometheus.yaml")
     assert done.returncode == 0, done.stdout + done.stderr
