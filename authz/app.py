@@ -18,16 +18,15 @@ from authz.kube.api import ConnectError, connect
 from authz.kube.controller import Controller, Identity
 from authz.kube.last_known import LastKnown
 from authz.kube.source import KubeSource
-from authz.model.declared import Contents, Declared
-from authz.model.problem import Problem, Severity
-from authz.policy.hosts import repaired
+from authz.model.declared import Contents
+from authz.model.problem import Severity
 from authz.service.check import Checker
 from authz.service.coverage import CoveredRoute
 from authz.service.garbage import Garbage
 from authz.service.keyring import KeyRing
 from authz.service.ports import Source, SourceError
-from authz.service.references import own_problems
 from authz.service.slices import in_slices
+from authz.service.targets import unknown_targets
 from authz.service.tokens import TokenMemory
 from authz.service.update import Updater
 from authz.settings import Address, ClusterSettings, Settings, described
@@ -86,7 +85,7 @@ class Service:
         self._server = CheckServer(Endpoint(self._checker, self.audit), settings.limits, settings.tls)
         self._routes: tuple[CoveredRoute, ...] = ()
         self._controller: Controller | None = None
-        self._admin = HttpServer(admin_app(lambda: self._not_ready, self.metrics.text, CONTENT_TYPE, lambda: self._routes))
+        self._admin = HttpServer(admin_app(self._why_not_ready, self.metrics.text, CONTENT_TYPE, lambda: self._routes))
         self._garbage = Garbage()
         self._not_ready = "policies are being loaded"
 
@@ -99,14 +98,14 @@ class Service:
         try:
             source = await self._source()
             closing.push_async_callback(source.close)
-            background += [
-                asyncio.create_task(self._kept_up(part)) for part in (source.run, self._lines.run, self.stalls.run, self._garbage.run)
-            ]
-            await self._load_first(source)
-            running = await self._start()
-            background += [asyncio.create_task(self._kept_up(part)) for part in (self._ring.run, lambda: self._follow(source))]
+            admin = await self._start_admin()
+            background += self._begun(source.run, self._lines.run, self.stalls.run, self._garbage.run)
             if self._controller is not None:
-                background.append(asyncio.create_task(self._kept_up(self._controller.run)))
+                background += self._begun(self._controller.run)
+            if not await self._loaded_first(source, stopped):
+                return
+            running = Running(await self._start(), admin)
+            background += self._begun(self._ring.run, lambda: self._follow(source))
             await self._ring.first_tries()
             await self._server.ready()
             self._not_ready = ""
@@ -142,25 +141,38 @@ class Service:
                 self.audit.failed(fault)
             await self._clock.sleep(1)
 
+    def _begun(self, *parts: Callable[[], Awaitable[None]]) -> "list[asyncio.Task[None]]":
+        return [asyncio.create_task(self._kept_up(part)) for part in parts]
+
+    async def _loaded_first(self, source: Source, stopped: asyncio.Event) -> bool:
+        """Load what the source holds. A cluster may have to be waited for: return False where a stop was asked for meanwhile."""
+        if self._controller is None:
+            await self._load_first(source)
+            return True
+        loading, stop = asyncio.ensure_future(self._load_first(source)), asyncio.ensure_future(stopped.wait())
+        try:
+            await asyncio.wait((loading, stop), return_when=asyncio.FIRST_COMPLETED)
+            if loading.done():
+                loading.result()
+            return loading.done()
+        finally:
+            loading.cancel()
+            stop.cancel()
+
     async def _load_first(self, source: Source) -> None:
         try:
             contents = await source.first()
         except SourceError as fault:
             raise StartError(f"{fault}; --policies names the directory of AuthPolicies") from fault
         # The API server has held its objects against the schema; a file may say anything.
-        unknown = [problem for stray in contents.faults for problem in stray.problems]
-        unknown += [problem for each in contents.declared if _hides_its_target(each) for problem in self._problems(each)]
-        if unknown and self._settings.cluster is None:
+        unknown = unknown_targets(contents, self._settings.operator) if self._settings.cluster is None else []
+        if unknown:
             # What such a file should protect cannot be told, so nothing could be denied for it.
             told = "\n".join(f"  {p.file}:{p.line}:{p.column} {p.code} {p.what}" for p in unknown)
             raise StartError(f"it cannot be read what these are for, so starting could leave it open:\n{told}")
         if contents.is_restored:
             self.audit.event("warning", "policies.restored", why="no API server answers; policies are those that were last known here")
         await self._apply(contents)
-
-    def _problems(self, each: Declared) -> list[Problem]:
-        own = own_problems(each.policy, self._settings.operator) if each.policy is not None else []
-        return [*each.problems, *(each.located(problem) for problem in own)]
 
     async def _apply(self, contents: Contents) -> None:
         began = time.perf_counter()
@@ -181,14 +193,25 @@ class Service:
             else:
                 await self._apply(contents)
 
-    async def _start(self) -> Running:
-        settings = self._settings
+    async def _start_admin(self) -> Address:
+        where = self._settings.admin_listen
         try:
-            checks = Address(settings.listen.host, await self._server.start(str(settings.listen)))
-            admin = Address(settings.admin_listen.host, await self._admin.start(settings.admin_listen.host, settings.admin_listen.port))
+            return Address(where.host, await self._admin.start(where.host, where.port))
         except OSError as fault:
-            raise StartError(f"{fault}; choose another with --listen or --admin-listen (port 0 takes any free one)") from fault
-        return Running(checks, admin)
+            raise StartError(f"{fault}; choose another with --admin-listen (port 0 takes any free one)") from fault
+
+    async def _start(self) -> Address:
+        where = self._settings.listen
+        try:
+            return Address(where.host, await self._server.start(str(where)))
+        except OSError as fault:
+            raise StartError(f"{fault}; choose another with --listen (port 0 takes any free one)") from fault
+
+    def _why_not_ready(self) -> str:
+        """Return why checks cannot be answered yet, or not any more; "" where they can."""
+        if not self._not_ready or self._controller is None:
+            return self._not_ready
+        return "; ".join([self._not_ready, *(f"{what}: {why}" for what, why in self._controller.troubles() if why)])
 
     def _announce(self, running: Running) -> None:
         self.audit.event("info", "ready", listen=str(running.checks), admin=str(running.admin), **described(self._settings))
@@ -200,10 +223,10 @@ class Service:
                 raise StartError(f"--ready-file {self._settings.ready_file} cannot be written: {fault.strerror}") from fault
 
     async def _stop(self, background: list[asyncio.Task[None]]) -> None:
-        self._not_ready = "stopping"
+        was_ready, self._not_ready = not self._not_ready, "stopping"
         # At once, so that another replica leads while this one still answers.
         leaving = asyncio.create_task(self._controller.close()) if self._controller is not None and background else None
-        if background:
+        if was_ready:
             self.audit.event("info", "stopping", drain_seconds=self._settings.drain_seconds)
             await self._server.drain()
             await self._clock.sleep(self._settings.drain_seconds)
@@ -213,15 +236,3 @@ class Service:
             task.cancel()
         await asyncio.gather(*background, *([leaving] if leaving is not None else ()), return_exceptions=True)
         self._lines.flush()
-
-
-def _hides_its_target(each: Declared) -> bool:
-    """Return whether it cannot be told which requests an object is for."""
-    if each.target is None:
-        return True
-    if each.target.hosts:
-        return not all(repaired(host) for host in each.target.hosts)
-    # Without hosts it only defines, unless a misspelt field of the spec was meant to name them.
-    misspelt = any(problem.code == "AZ105" and len(problem.path) == 2 for problem in each.problems)
-    policy = each.policy
-    return misspelt or policy is None or bool(policy.rules or policy.deny or policy.path_prefixes)

@@ -138,10 +138,12 @@ class Site:
     def __init__(self, declared: Iterable[Declared], memory: TokenMemory | None = None) -> None:
         self.memory = memory if memory is not None else TokenMemory()
         self.clock = clock = SystemClock()
-        self.audit = Auditor(Metrics(tuple, lambda: len(self.memory)), Lines(io.StringIO(), clock.time, 0.0, OPERATOR.client_address))
+        metrics = Metrics(tuple, lambda: len(self.memory))
+        self.audit = Auditor(metrics, Lines(io.StringIO(), clock.time, 0.0, OPERATOR.client_address))
         self.ring = KeyRing(NoFetcher(), clock, self.audit)
         self.updater = Updater(OPERATOR, self.ring, self.memory)
         self.report = self.updater.apply(declared)
+        metrics.reloaded(self.report.states, 0.0, ok=True)
         wrong = [state for state in self.report.states if not state.accepted]
         if wrong:
             raise SystemExit(f"the policies of the benchmark are wrong: {wrong[0]}")

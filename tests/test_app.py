@@ -421,7 +421,7 @@ def test_it_does_not_start_on_a_port_that_is_taken_and_leaves_none_open(tmp_path
         free.close()
         changes = {"listen": other, "admin_listen": other, which: Address("127.0.0.1", taken.getsockname()[1])}
         told = asyncio.run(start_error(settings(tmp_path, **changes)))
-        assert "choose another with --listen or --admin-listen (port 0 takes any free one)" in told
+        assert f"choose another with --{which.replace('_', '-')} (port 0 takes any free one)" in told
         socket.create_server(("127.0.0.1", other.port)).close()
 
 

@@ -44,18 +44,22 @@ def _told(each: CoveredRoute) -> dict[str, object]:
 
 
 class HttpServer:
-    """Serves an ASGI application on one address, inside a loop that somebody else runs."""
+    """Serves an ASGI application on one address, inside a loop that somebody else runs. `port` is where; 0 before."""
 
     def __init__(self, app: ASGIApp) -> None:
         config = uvicorn.Config(app, log_config=None, access_log=False, lifespan="off", server_header=False)
         self._server = _Quiet(config)
         self._task: asyncio.Task[None] | None = None
+        self.port = 0
 
     async def start(self, host: str, port: int) -> int:
         """Listen and return the port. Raises OSError where the address cannot be had."""
         listener = socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
+        # Sockets of this kind wait for more to send (Nagle) unless told not to.
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._task = asyncio.create_task(self._server.serve(sockets=[listener]))
-        return int(listener.getsockname()[1])
+        self.port = int(listener.getsockname()[1])
+        return self.port
 
     async def stop(self) -> None:
         """Close the listener and end."""

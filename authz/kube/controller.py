@@ -94,13 +94,14 @@ class Controller:
 
     def _tell_changes(self) -> None:
         """Write a line where something began to fail, changed, or is well again."""
-        for what, why in self._troubles():
+        for what, why in self.troubles():
             before = self._said.get(what, "")
             if why != before:
                 self._said[what] = why
                 self._journal.event("warning" if why else "info", "cluster.trouble" if why else "cluster.well", what=what, why=why)
 
-    def _troubles(self) -> Iterator[tuple[str, str]]:
+    def troubles(self) -> Iterator[tuple[str, str]]:
+        """Yield for each thing that could fail why it does, or "" where it does not."""
         yield from self._source.troubles()
         writing = self._writing
         if writing is not None:

@@ -7,8 +7,8 @@ from typing import Final
 
 from authz.kube.api import Api, ApiError, Object
 from authz.kube.pacing import micro_time
-from authz.kube.status import CONTROLLER
 from authz.service.ports import Clock
+from authz.service.standing import CONTROLLER
 
 EVENTS: Final = "/apis/events.k8s.io/v1/namespaces/{}/events"
 # Seconds between two, and how many may wait. Who changes hundreds of policies at once reads their status, not their Events.

@@ -66,6 +66,7 @@ class Replicas:
         self._own: Replica | None = None
         self._news = asyncio.Event()
         self._is_closed = False
+        self._writing = asyncio.Lock()
         self._reflector: Reflector | None = None
         self._seen: dict[str, _Sight] = {}
         self._live: tuple[Replica, ...] = ()
@@ -108,11 +109,13 @@ class Replicas:
     async def close(self) -> None:
         """Say that this replica is gone."""
         self._is_closed = True
-        if self._own is not None:
-            try:
+        if self._own is None:
+            return
+        try:
+            async with self._writing:  # What is under way would bring the Lease back.
                 await self._api.delete(f"{self._collection}/{lease_name(self._name)}")
-            except ApiError as fault:
-                self._fail(fault)  # It counts no more once it is not renewed.
+        except ApiError as fault:
+            self._fail(fault)  # It counts no more once it is not renewed.
 
     async def _report(self) -> None:
         while self._own is None:
@@ -125,8 +128,10 @@ class Replicas:
 
     async def _written(self, own: Replica) -> bool:
         try:
-            lease = lease_of(own, self._pace.live, micro_time(self._clock.time()))
-            await self._api.apply(f"{self._collection}/{lease['metadata']['name']}", lease)
+            async with self._writing:
+                if not self._is_closed:
+                    lease = lease_of(own, self._pace.live, micro_time(self._clock.time()))
+                    await self._api.apply(f"{self._collection}/{lease['metadata']['name']}", lease)
         except ApiError as fault:
             self._fail(fault)
             return False

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable, Iterator
+from dataclasses import replace
 from typing import Any, Final
 
 from authz.kube.api import Api
@@ -54,7 +55,9 @@ class KubeSource:
         self._kept_badly = ""
 
         def following(path: str, **narrowed: str) -> Reflector:
-            return Reflector(api.narrowed(**narrowed) if narrowed else api, path, clock, self._dirty.set, pace)
+            # What must be there is asked for soon again; without Gateway API there may be no grants for ever.
+            absent = replace(pace or Pace(), absent=2.0) if path != GRANTS and pace is None else pace
+            return Reflector(api.narrowed(**narrowed) if narrowed else api, path, clock, self._dirty.set, absent)
 
         self.loaded_version = ""
         self.policies = following(POLICIES)

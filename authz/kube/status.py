@@ -7,9 +7,8 @@ from typing import Final
 from authz.kube.api import Object
 from authz.kube.programmed import PROGRAMMED, Loaded, programmed
 from authz.model.policy import PolicyName
-from authz.service.standing import Condition, Standing
+from authz.service.standing import CONTROLLER, Condition, Standing
 
-CONTROLLER: Final = "ingress-authz.dev/authz"
 # Conditions that are ours: one of these that no longer holds of a policy is taken away. Others belong to others.
 _OURS: Final = frozenset({"Accepted", "ResolvedRefs", "KeysReady", PROGRAMMED})
 # The schema's bounds; a message is for people, who read no more than this.

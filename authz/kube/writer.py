@@ -34,7 +34,7 @@ _STRIDE: Final = 50
 
 @dataclass(frozen=True, slots=True)
 class _Judged:
-    """What a policy was last judged by: the very things, for to compare their values would take longer."""
+    """What a policy was last judged by."""
 
     standing: Standing
     newest: Object
@@ -43,8 +43,8 @@ class _Judged:
     loaded: Loaded | None
 
     def is_of(self, standing: Standing, newest: Object, term: Term) -> bool:
-        """Return whether these are the same three."""
-        return self.standing is standing and self.newest is newest and self.term is term
+        """Return whether it was by these. An update tells of every policy anew, and of most the same as before."""
+        return self.newest is newest and self.term is term and (self.standing is standing or self.standing == standing)
 
 
 @dataclass(slots=True)
@@ -151,7 +151,7 @@ class StatusWriter:
     def _judge_one(self, key: str, known: _Known, standing: Standing, now: float) -> None:
         newest, term, judged = known.newest, self._term, known.judged
         is_same = judged is not None and judged.is_of(standing, newest, term)
-        if is_same and judged is not None and judged.roll is term.roll:
+        if is_same and judged is not None and judged.roll is term.roll and judged.standing is standing:
             return
         loaded = self._loaded(standing, known)
         if term.waits(key, loaded, newest, now):
@@ -163,7 +163,9 @@ class StatusWriter:
         known.judged = _Judged(standing, newest, term, term.roll, loaded)
 
     def _loaded(self, standing: Standing, known: _Known) -> Loaded | None:
-        return self._term.roll.loaded(standing.name, known.version) if self._term.roll is not None else None
+        """Return how far a policy is loaded; None where that is not known, or not the question."""
+        roll = self._term.roll
+        return roll.loaded(standing.name, known.version) if roll is not None and standing.programmed is None else None
 
     async def _write_some(self) -> None:
         for _ in range(_BATCH):

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-MODULES = sorted(path for path in (ROOT / "authz").rglob("*.py") if "pb" not in path.parts)
+MODULES = sorted(path for part in ("authz", "monitoring") for path in (ROOT / part).rglob("*.py") if "pb" not in path.parts)
 FILE_LINES = 250
 BODY_LINES = 50
 USUAL_BODY_LINES = 25

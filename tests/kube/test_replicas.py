@@ -141,6 +141,19 @@ def test_one_that_leaves_is_gone_at_once_and_one_that_falls_silent_after_half_a_
     play("abc", story)
 
 
+def test_a_write_that_is_under_way_when_a_replica_leaves_does_not_bring_its_lease_back() -> None:
+    async def story(scene: Scene) -> None:
+        scene.apis["b"].latency = 4.0
+        scene.replicas["b"].loaded("5", NOTHING)
+        await scene.clock.advance(1)
+        leaving = asyncio.create_task(scene.replicas["b"].close())
+        await scene.clock.advance(30)
+        assert leaving.done()
+        assert scene.lease("b") is None
+
+    play("ab", story)
+
+
 def test_only_its_own_renewal_keeps_a_replica_alive() -> None:
     async def story(scene: Scene) -> None:
         for name in "ac":

@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from authz.kube.programmed import Loaded, Replica, Roll, programmed
-from authz.kube.status import CONTROLLER, is_count_only, status_of, transitions
+from authz.kube.status import is_count_only, status_of, transitions
 from authz.model.policy import PolicyName
-from authz.service.standing import Condition, Standing
+from authz.service.standing import CONTROLLER, Condition, Standing
 from tests.fakes import NOON
 
 SHOP = PolicyName("shop", "orders")

@@ -3,6 +3,7 @@
 import asyncio
 import copy
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -86,7 +87,7 @@ def test_a_new_policy_is_told_of_at_once_and_then_never_again() -> None:
         await scene.clock.advance(0.01)
         assert scene.programmed() == "True loaded by 1 of 1 replica"
         assert scene.writer.counts == {"success": 1, "conflict": 0, "failure": 0}
-        scene.writer.told(dict(scene.standings))
+        scene.writer.told({name: replace(standing) for name, standing in scene.standings.items()})
         await scene.clock.advance(60)
         assert scene.writes == 1
 
@@ -135,6 +136,32 @@ def test_while_the_watch_is_behind_what_was_written_is_not_written_again() -> No
         assert scene.writes == 1
         scene.is_behind = False
         await scene.clock.advance(5)
+        assert scene.writes == 1
+
+    play(story)
+
+
+def test_what_the_watch_brings_late_does_not_undo_what_is_known_of_a_write() -> None:
+    async def story(scene: Scene) -> None:
+        scene.policy("orders")
+        scene.writer._observed()
+        scene.is_behind = True
+        await scene.clock.advance(1)
+        scene.store = {"shop/orders": copy.deepcopy(scene.store["shop/orders"])}  # Brought once more, as it was before the write.
+        await scene.clock.advance(30)
+        assert scene.writer.counts == {"success": 1, "conflict": 0, "failure": 0}
+
+    play(story)
+
+
+def test_a_write_of_status_is_nothing_that_replicas_have_to_load() -> None:
+    async def story(scene: Scene) -> None:
+        scene.live = (Replica("a", 101, frozenset()),)
+        scene.policy("orders")
+        assert scene.shared.version == 101
+        await scene.clock.advance(60)
+        assert scene.shared.version == 102
+        assert scene.programmed() == "True loaded by 1 of 1 replica"
         assert scene.writes == 1
 
     play(story)
@@ -215,6 +242,19 @@ def test_that_a_replica_uses_no_version_is_said_at_once() -> None:
         scene.live = (*scene.live, Replica("c", 1, frozenset()))
         await scene.clock.advance(1)
         assert scene.programmed().startswith("False loaded by 1 of 3 replicas; waiting for c; no version is used by b")
+
+    play(story)
+
+
+def test_where_loading_is_not_the_question_no_replica_is_waited_for() -> None:
+    async def story(scene: Scene) -> None:
+        scene.live = (Replica("a", 10_000, frozenset()), Replica("b", 1, frozenset()))
+        scene.policy("orders", accepted=INVALID)
+        name = PolicyName("shop", "orders")
+        said = Condition("Programmed", "False", "Stale", "this version is not in use")
+        scene.writer.told({name: replace(scene.standings[name], programmed=said)})
+        await scene.clock.advance(0.1)
+        assert scene.programmed() == "False this version is not in use"
 
     play(story)
 
