@@ -10,10 +10,10 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: help demo test control-plane test-cluster check fix format lint types imports generated docs protos crds bench lock clean
+.PHONY: help demo test control-plane test-cluster gateways test-gateways image check fix format lint types imports generated docs protos crds bench bench-cluster lock clean
 
 help:  ## List the targets
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | awk -F'\t' '{printf "  make %-12s%s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | awk -F'\t' '{printf "  make %-15s%s\n", $$1, $$2}'
 
 $(STAMP): requirements-dev.lock
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed: name it, as in make $(MAKECMDGOALS) PYTHON=/path/to/python3.12" >&2; exit 1; }
@@ -31,9 +31,20 @@ test: $(STAMP)  ## Run every test that this machine can run, in a few minutes
 
 control-plane:  ## Build the real control plane that `make test-cluster` needs (Go 1.26; minutes, 8 GB of caches)
 	@tests/cluster/parts/build.sh
+	@tests/cluster/parts/gateway-api.sh
+	@tests/cluster/parts/foreign-crds.sh
 
 test-cluster: $(STAMP)  ## Run the tests against a real API server (see `make control-plane`)
 	@$(BIN)/python -m pytest -m cluster tests/cluster $(ARGS)
+
+gateways:  ## Build the real gateways that `make test-gateways` needs (Go 1.26.7; minutes, 5 GB of caches)
+	@tests/gateways/parts/build.sh
+
+test-gateways: $(STAMP)  ## Run the tests behind Envoy Gateway and Contour (see `make gateways`)
+	@$(BIN)/python -m pytest -m cluster tests/gateways $(ARGS)
+
+image: $(STAMP)  ## Fill DIR with the root file system of the image, as the Dockerfile does: make image DIR=/tmp/image
+	@$(BIN)/python image/build.py $(DIR)
 
 check: format lint types imports generated test  ## Everything that CI checks; ends with `make test`
 
@@ -61,6 +72,9 @@ docs protos crds: $(STAMP)  ## Write the generated files anew
 
 bench: $(STAMP)  ## Measure, as ratios of one run
 	@$(BIN)/python -m benchmarks
+
+bench-cluster: $(STAMP)  ## Measure 5,000 policies on a real API server (minutes; see `make control-plane`)
+	@$(BIN)/python -m benchmarks.cluster
 
 lock: $(STAMP)  ## Resolve the dependencies anew and pin them by hash, without any address
 	@for pair in "requirements.lock" "requirements-dev.lock --extra demo --group dev"; do set -- $$pair; \

@@ -107,9 +107,15 @@ class Api:
         """Delete the object at a path. Raises ApiError: 404 where it is gone."""
         await self._object(_Request("DELETE", path), patience)
 
-    async def lines(self, path: str, query: Mapping[str, str], patience: Patience) -> AsyncIterator[Object]:
-        """Yield the events of a watch, until the server ends it. Raises ApiError, also where it falls silent."""
+    async def lines(
+        self, path: str, query: Mapping[str, str], patience: Patience, accepted: Callable[[], None] = lambda: None
+    ) -> AsyncIterator[Object]:
+        """Yield the events of a watch, until the server ends it. Raises ApiError, also where it falls silent.
+
+        `accepted` is called when the server has agreed to tell them, which may be long before the first.
+        """
         async with self._answer(_Request("GET", path, query), patience) as answer:
+            accepted()
             async for line in answer.content:
                 if line.strip():
                     yield json.loads(line)

@@ -13,6 +13,7 @@ from authz.kube.replicas import Replicas
 from authz.kube.source import KubeSource
 from authz.kube.writer import StatusWriter
 from authz.model.policy import PolicyName
+from authz.service.keyring import IssuerKeys
 from authz.service.ports import Clock, Journal
 from authz.service.slices import Steps, in_slices
 from authz.service.standing import ClusterState, Standing, standing_of
@@ -39,7 +40,7 @@ class Controller:
         self._clock = clock
         self._journal = journal
         self._report: Report | None = None
-        self._stood: object = None
+        self._stood: tuple[Report, tuple[tuple[bool, bool], ...]] | None = None
         self._said: dict[str, str] = {}
         self._writing = _Writing(api, source, identity, clock) if identity is not None else None
 
@@ -83,13 +84,11 @@ class Controller:
 
     async def _stand(self, writing: "_Writing", report: Report) -> None:
         """Hand on how policies stand where that changed: by an update, or because keys came or went."""
-        known = [each for state in report.states for each in state.keys]
-        seen = (id(report), tuple((each.keys is not None, each.tried) for each in dict.fromkeys(known)))
-        is_news = seen != self._stood
+        keys = tuple((each.keys is not None, each.tried) for each in await in_slices(_keys(report)))
+        is_news = self._stood is None or self._stood[0] is not report or self._stood[1] != keys
         if is_news:
-            standings = await in_slices(_standings(report))
-            writing.writer.told(standings)
-            self._stood = seen
+            writing.writer.told(await in_slices(_standings(report)))
+            self._stood = report, keys
         writing.replicas.loaded(self._source.loaded_version, _not_in_use(report), soon=is_news)
 
     def _tell_changes(self) -> None:
@@ -108,6 +107,7 @@ class Controller:
             yield "election", writing.elector.failure
             yield "replicas", writing.replicas.failure
             yield "status", writing.writer.failure
+            yield "events", writing.events.failure
 
 
 class _Writing:
@@ -138,6 +138,14 @@ def _standings(report: Report) -> Steps[Mapping[PolicyName, Standing]]:
         found[state.name] = standing_of(state)
         yield
     return found
+
+
+def _keys(report: Report) -> Steps[list[IssuerKeys]]:
+    found: dict[IssuerKeys, None] = {}
+    for state in report.states:
+        found.update(dict.fromkeys(state.keys))
+        yield
+    return list(found)
 
 
 def _not_in_use(report: Report) -> frozenset[PolicyName]:

@@ -159,15 +159,14 @@ class Reflector:
         seconds = random.randint(*self._pace.watch)  # noqa: S311 - spreads load, protects nothing
         query = {"watch": "1", "allowWatchBookmarks": "true", "timeoutSeconds": str(seconds), **query}
         read = 0
-        async for event in self._api.lines(self._path, query, Patience(seconds + 30, self._pace.silence)):
+        async for event in self._api.lines(self._path, query, Patience(seconds + 30, self._pace.silence), self._heard):
             read += 1
             if read % _PAUSE == 0:
                 await asyncio.sleep(0)  # What has arrived already comes without a pause; checks need one.
             kind, each = event["type"], event["object"]
             if kind == "ERROR":
                 raise ApiError(int(each.get("code") or 500), str(each.get("message", ""))[:300])
-            self.contact = self._clock.time()
-            self.failure, self.refusal = "", 0
+            self._heard()
             if listing is None:
                 self._take(kind, each)
             elif kind == "BOOKMARK" and (each["metadata"].get("annotations") or {}).get(_END_OF_LIST) == "true":
@@ -193,6 +192,10 @@ class Reflector:
                 return
             self.store[key] = _slim(each)
         self._changed()
+
+    def _heard(self) -> None:
+        self.contact = self._clock.time()
+        self.failure, self.refusal = "", 0
 
     def _kept(self, each: Object) -> Object:
         """Return the very same object where it is held already: what was made of it stays, and what has arrived goes at once."""

@@ -122,7 +122,7 @@ class CompiledPolicy:
         self.is_shadow = policy.mode is Mode.SHADOW
         self.denied = policy.denied
         # Request headers that an allow takes away as credentials.
-        self.removes: frozenset[str] = parts.credentials.headers if parts is not None else frozenset()
+        self.removes: frozenset[str] = parts.credentials.touched if parts is not None else frozenset()
         self.broken: Deny | None = None
         self.preflight: Allow | None = None
         self.deny: tuple[CompiledItem, ...] = ()

@@ -72,7 +72,7 @@ def _through_routes(snapshot: Snapshot, view: View, candidates: Sequence[Candida
             return allowed
     if allowed is None:
         return POLICY_NONE
-    return allowed if view.request.policy in asked else _named_too(snapshot, view, allowed)
+    return allowed if not view.request.policy or view.request.policy in asked else _named_too(snapshot, view, allowed)
 
 
 def _of_route(snapshot: Snapshot, view: View, each: Candidate, beside: CompiledPolicy | None) -> Decision | None:
@@ -113,7 +113,7 @@ def _without_policy(snapshot: Snapshot, view: View) -> Decision:
     request = view.request
     if request.policy:
         return _told(view, replace(POLICY_MISMATCH, policy=request.policy), "policy", "the policy that the route names")
-    passes = snapshot.allows_unprotected(request.host)
+    passes = snapshot.allows_unprotected(request.host) or (not view.path and snapshot.comes_through_unprotected(request.host))
     return _told(view, snapshot.unprotected if passes else POLICY_NONE, "policy", "one for this host and path")
 
 

@@ -102,6 +102,11 @@ class Credentials:
         self.queries = frozenset(by_kind[PlaceKind.QUERY])
         self.cookies = frozenset(by_kind[PlaceKind.COOKIE])
 
+    @property
+    def touched(self) -> frozenset[str]:
+        """The headers that are removed or written anew."""
+        return self.headers | ({"cookie"} if self.cookies else frozenset())
+
 
 def query_names(request: Request, queries: frozenset[str]) -> tuple[str, ...]:
     """Return the request's own spellings of the query parameters of these names.

@@ -45,6 +45,13 @@ class Candidate:
         self.redirects = False
         self.fit: Fit | None = None
 
+    def uncertain(self) -> "Candidate":
+        """Return the same, but as a match of which is not sure that it is chosen."""
+        one = self.matched(RouteMatch(), frozenset(), redirects=self.redirects)
+        fit = self.fit
+        one.fit = _maybe if fit is None else lambda request: min(fit(request), MAYBE)
+        return one
+
     def matched(self, match: RouteMatch, touched: frozenset[str], *, redirects: bool) -> "Candidate":
         """Return the candidate for one match of the same route."""
         one = Candidate.__new__(Candidate)
@@ -76,12 +83,18 @@ class Bucket:
         prefixes: dict[str, list[Candidate]] = {}
         expressions = []
         for _, match, candidate in sorted(self._found, key=lambda each: each[0]):
-            if match.path.kind is PathKind.EXACT:
-                exact.setdefault(paths.recoded(match.path.value), []).append(candidate)
-            elif match.path.kind is PathKind.PREFIX:
-                prefixes.setdefault(paths.bare_prefix(match.path.value), []).append(candidate)
-            else:
+            if match.path.kind is PathKind.REGEX:
                 expressions.append(candidate)
+                continue
+            is_exact = match.path.kind is PathKind.EXACT
+            table, written = (exact, match.path.value) if is_exact else (prefixes, match.path.value.rstrip("/"))
+            canonical = paths.recoded(written)
+            if canonical == written:
+                table.setdefault(written, []).append(candidate)
+                continue
+            # Envoy compares what was written letter by letter; other proxies may not.
+            for spelling in (written, canonical):
+                table.setdefault(spelling, []).append(candidate.uncertain())
         self.exact = {path: tuple(found) for path, found in exact.items()}
         self.prefixes = {path: tuple(found) for path, found in prefixes.items()}
         self.lengths = tuple(sorted({len(prefix) for prefix in prefixes}, reverse=True))
@@ -100,7 +113,7 @@ class Bucket:
         if path in self.exact and _first(self.exact[path], request, found):
             return True
         for length in self.lengths:
-            if path[length : length + 1] in _SEGMENT_ENDS:
+            if length <= len(path) and path[length : length + 1] in _SEGMENT_ENDS:
                 at = self.prefixes.get(path[:length])
                 if at is not None and _first(at, request, found):
                     return True
@@ -154,17 +167,26 @@ class RouteTable:
 
     def candidates(self, request: Request, path: str) -> list[Candidate]:
         """Return every match that some listener may choose for a request, its path given apart: once for each route and Gateway."""
-        chains = self._sites.get(request.host)
-        if chains is None:
-            host = hosts.canonical(request.host)
-            chains = self._sites.get(host)
-            chains = self._covering(host) if chains is None else chains
         found: list[Candidate] = []
-        for chain in chains:
+        for chain in self._chains(request.host):
             for bucket in chain:
                 if bucket.collect(request, path, found):
                     break
         return _distinct(found) if len(found) > 1 else found
+
+    def _chains(self, host: str) -> tuple[Chain, ...]:
+        known = self._sites.get(host)
+        if known is not None:
+            return known
+        canonical = hosts.canonical(host)
+        known = self._sites.get(canonical)
+        known = self._covering(canonical) if known is None else known
+        # With a port or a dot at its end a host may be another one to Envoy: then it goes to the routes of every host.
+        return known if host.lower() == canonical else known + self._covering(EVERY_HOST)
+
+    def gateways(self, host: str) -> frozenset[PolicyName]:
+        """Return the Gateways that have a route for `host`, as sent."""
+        return frozenset(each.gateway for chain in self._chains(host) for bucket in chain for each in bucket.all())
 
     def meets(self, pattern: str) -> bool:
         """Return whether some host that a pattern means is one of a route to which a policy is attached."""
@@ -173,8 +195,7 @@ class RouteTable:
 
     def protects(self, host: str) -> bool:
         """Return whether a policy is attached to any route that may be meant by requests to `host`, as sent."""
-        chains = self._covering(hosts.canonical(host))
-        found = [candidate for chain in chains for bucket in chain for candidate in bucket.all()]
+        found = [candidate for chain in self._chains(host) for bucket in chain for candidate in bucket.all()]
         return any(each.attached.decider is not None for each in found)
 
 
@@ -196,7 +217,9 @@ def _distinct(found: Iterable[Candidate]) -> list[Candidate]:
 
 
 def _fit(match: RouteMatch, touched: frozenset[str]) -> Fit | None:
-    tests = [_header(each, touched) for each in match.headers] + [_query(each) for each in match.queries]
+    # Of two entries for one header only the first counts.
+    headers = {each.name.lower(): each for each in reversed(match.headers)}
+    tests = [_header(each, touched) for each in headers.values()] + [_query(each) for each in match.queries]
     method = match.method
     if not tests:
         return (lambda request: YES if request.method == method else NO) if method else None
@@ -209,10 +232,14 @@ def _fit(match: RouteMatch, touched: frozenset[str]) -> Fit | None:
     return fit
 
 
+def _maybe(request: Request) -> int:
+    return MAYBE
+
+
 def _header(match: NamedMatch, touched: frozenset[str]) -> Fit:
     name, value = match.name.lower(), match.value
-    if name in touched:
-        return lambda request: MAYBE  # Some gateways choose again, after our answer has changed it.
+    if name in touched or name == "host":
+        return _maybe  # Some gateways choose again, after our answer has changed it. The host is told apart from the headers.
 
     def test(request: Request) -> int:
         sent = request.headers.get(name)

@@ -40,7 +40,7 @@ class Table(Generic[T]):
             if path[length : length + 1] in _SEGMENT_ENDS:
                 value = self.by_prefix.get(path[:length])
                 if value is not None:
-                    return length, value
+                    return min(length, len(path)), value
         return None
 
 
@@ -126,7 +126,8 @@ class Snapshot:
             self.has_shadows = self.has_shadows or policy.is_shadow or bool(policy.shadow_rules)
             self._enter(policy)
             self._lose(policy, self.attachments.enter(policy))
-            touched |= policy.removes
+            if not policy.is_shadow:
+                touched |= policy.removes
             yield
         for host in self._tables:
             if not host.startswith("*."):
@@ -181,6 +182,11 @@ class Snapshot:
     def allows_unprotected(self, host: str) -> bool:
         """Return whether requests to `host`, as sent, pass where no policy covers them."""
         return self._everywhere or self.lets_through(hosts.canonical(host))
+
+    def comes_through_unprotected(self, host: str) -> bool:
+        """Return whether every listed Gateway that has a route for `host`, as sent, lets requests pass that no policy covers."""
+        gateways = self.routes.gateways(host)
+        return bool(gateways) and gateways <= self.unprotected_gateways
 
     def lets_through(self, pattern: str) -> bool:
         """Return whether requests to every host that a pattern means pass where no policy covers them."""

@@ -64,9 +64,17 @@ class References:
             return None
         definer = self._definers.get(name)
         if definer is None:
-            what = f"the AuthPolicy {name} has mistakes itself" if name in self._listed else _no_such(name, self._definers)
+            what = f"the AuthPolicy {name} has mistakes itself" if name in self._listed else self._no_such(name, policy)
             found.append(Problem("AZ203", what, path))
         return definer
+
+    def _no_such(self, name: PolicyName, policy: PolicyName) -> str:
+        permitted = [
+            str(each)
+            for each in self._definers
+            if each != policy and self._cluster.permits(policy.namespace, "AuthPolicy", each.namespace, each.name)
+        ]
+        return f"there is no AuthPolicy {name}{did_you_mean(str(name), sorted(permitted))}"
 
     def _with_texts(self, issuer: Issuer, owner: PolicyName, path: Path, found: list[Problem]) -> Issuer:
         """Return an issuer with the texts that it refers to. References resolve in the namespace of the policy that defines it."""
@@ -109,10 +117,6 @@ def _not_permitted(policy: PolicyName, kind: str, namespace: str, name: str, pat
     what = f"the {kind} {namespace}/{name} is of another namespace, and no ReferenceGrant there permits it"
     remedy = f"from AuthPolicy of {policy.namespace} to {kind} {name}"
     return Problem("AZ211", f"{what}; its owner can write one: {remedy}", path)
-
-
-def _no_such(name: PolicyName, definers: Mapping[PolicyName, Policy]) -> str:
-    return f"there is no AuthPolicy {name}{did_you_mean(str(name), sorted(map(str, definers)))}"
 
 
 def _jwks_problem(issuer: Issuer) -> str:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from authz.model.policy import PolicyName
-from authz.model.problem import Severity
+from authz.model.problem import Problem, Severity
 from authz.service.keyring import IssuerKeys
 from authz.service.states import State
 
@@ -129,7 +129,7 @@ def _accepted(state: State) -> Condition:
     errors = [each for each in state.problems if each.severity is Severity.ERROR and each.code not in _REFERENCES]
     if errors:
         more = f" (and {len(errors) - 1} more: authz validate names them all)" if len(errors) > 1 else ""
-        return Condition("Accepted", "False", "Invalid", f"{errors[0].where}: {errors[0].what}{more}. {_meanwhile(state)}")
+        return Condition("Accepted", "False", "Invalid", f"{_placed(errors[0])}{more}. {_meanwhile(state)}")
     unmet = [each.what for each in state.problems if each.code == "AZ208"]
     if unmet and not state.gateways:
         return Condition("Accepted", "False", "TargetNotFound", f"{unmet[0]}. Until then it decides nothing")
@@ -142,17 +142,25 @@ def _accepted(state: State) -> Condition:
     return Condition("Accepted", "True", "Accepted", unmet[0] if unmet else "nothing is wrong with it")
 
 
+def _placed(problem: Problem) -> str:
+    return f"{problem.where}: {problem.what}" if problem.where else problem.what
+
+
 def _meanwhile(state: State) -> str:
     if state.is_shadow:
         return "It is in Shadow, so nothing changes for requests"
-    return "The last version that was accepted stays in force" if state.in_use else "Until then its requests are answered 503"
+    if state.in_use:
+        return "The last version that was accepted stays in force"
+    # For hosts of somebody else it is not even asked.
+    is_stranger = any(each.code == "AZ207" for each in state.problems)
+    return "Until then it decides nothing there" if is_stranger else "Until then its requests are answered 503"
 
 
 def _resolved(state: State) -> Condition:
     wrong = [each for each in state.problems if each.severity is Severity.ERROR and each.code in _REFERENCES]
     if not wrong:
         return Condition("ResolvedRefs", "True", "ResolvedRefs", "everything that it refers to is there")
-    return Condition("ResolvedRefs", "False", _REFERENCES[wrong[0].code], f"{wrong[0].where}: {wrong[0].what}. {_meanwhile(state)}")
+    return Condition("ResolvedRefs", "False", _REFERENCES[wrong[0].code], f"{_placed(wrong[0])}. {_meanwhile(state)}")
 
 
 def _keys_ready(keys: tuple[IssuerKeys, ...]) -> Condition | None:

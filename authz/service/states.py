@@ -8,6 +8,7 @@ from authz.model.declared import Declared
 from authz.model.operator import Operator
 from authz.model.policy import Mode, Policy, PolicyName, Target, TargetKind
 from authz.model.problem import Problem, Severity
+from authz.policy import paths
 from authz.policy.snapshot import Snapshot
 from authz.service.coverage import CoveredRoute
 from authz.service.keyring import IssuerKeys
@@ -135,7 +136,8 @@ class Judges:
             return
         names = [PolicyName(policy.name.namespace, target.name) for target in policy.targets if target.kind is TargetKind.HTTP_ROUTE]
         for gateway in gateways if names else ():
-            deciders = {self._snapshot.attachments.of(name, gateway).decider for name in names}
+            there = [name for name in names if name in self._routes and gateway in self._routes[name].gateways]
+            deciders = {self._snapshot.attachments.of(name, gateway).decider for name in there}
             others = {each.name for each in deciders if each is not None} - {str(policy.name)}
             if others and not any(each is not None and each.name == str(policy.name) for each in deciders):
                 yield gateway, min(others)
@@ -144,8 +146,8 @@ class Judges:
         lost = {each.what for each in self._snapshot.lost.get(str(policy.name), ())}
         if not lost:
             return False
-        claimed = len(policy.targets) or len(policy.hosts) * len(policy.path_prefixes or ("/",))
-        return len(lost) >= claimed
+        prefixes = {paths.bare_prefix(prefix) for prefix in policy.path_prefixes or ("/",)}
+        return len(lost) >= (len(policy.targets) or len(policy.hosts) * len(prefixes))
 
     def _around(self, policy: Policy | None) -> Iterable[Problem]:
         if policy is None:
@@ -160,7 +162,11 @@ class Judges:
                 what = f"routes of {host} have policies of their own, and requests need the leave of both; attach this one, too"
                 yield Problem("AZ209", what, place, severity=Severity.WARNING)
         chooses_by = self._snapshot.routes.chooses_by
-        for name in dict.fromkeys(header.name.lower() for rule in policy.rules for header in rule.forward):
+        compiled = self._snapshot.policies.get(str(policy.name))
+        rules = [rule for rule in policy.rules if rule.mode is Mode.ENFORCE]
+        touched = dict.fromkeys(header.name.lower() for rule in rules for header in rule.forward)
+        for name in (*touched, *sorted(compiled.removes if compiled is not None else ())):
             if name in chooses_by:
-                what = f"the HTTPRoute {chooses_by[name]} chooses by {name}, which this policy sets: both ways must allow"
+                does = "sets" if name in touched else "takes away as a credential"
+                what = f"the HTTPRoute {chooses_by[name]} chooses by {name}, which this policy {does}: both ways must allow"
                 yield Problem("AZ210", f"{what}; match on another header there", ("spec", "rules"), severity=Severity.WARNING)

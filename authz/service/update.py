@@ -110,9 +110,9 @@ class Updater:
         return choice, judges.state(each, used, (*self._judged[each.name][1], *(each.located(problem) for problem in choice.missing)))
 
     def _stand_in(self, target: Policy) -> list[CompiledPolicy]:
-        """Return what answers 503 for a policy that cannot be used, on the hosts that are its own to decide for."""
+        """Return what answers 503 for a policy that cannot be used: on its targets, or the hosts that are its own to decide for."""
         own = tuple(host for host in target.hosts if granted(self._operator, target.name.namespace, host))
-        return [broken_policy(replace(target, hosts=own))] if own else []
+        return [broken_policy(replace(target, hosts=own))] if own or target.targets else []
 
     def _sound(self, each: Declared) -> Policy | None:
         """Return the version of an object that is right in itself: this one, else the last that was in use."""

@@ -2,7 +2,7 @@
 
 import asyncio
 import copy
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Any, Self
 
 from authz.kube.api import ApiError, Patience
@@ -132,9 +132,12 @@ class MemoryApi:
     def narrowed(self, **query: str) -> Self:
         return self
 
-    async def lines(self, path: str, query: Any, patience: Patience) -> AsyncIterator[dict[str, Any]]:
+    async def lines(
+        self, path: str, query: Any, patience: Patience, accepted: Callable[[], None] = lambda: None
+    ) -> AsyncIterator[dict[str, Any]]:
         """A streaming list, then a watch without an end."""
         await self._arrives(patience)
+        accepted()
         watch: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
         self.shared.watches.append((path, watch))
         for where, held in list(self.shared.objects.items()):

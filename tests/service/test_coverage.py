@@ -55,7 +55,6 @@ def test_a_policy_in_shadow_covers_nothing():
     assert covers(on_host("mode: Shadow\n" + OPEN), routes=[ORDERS]) == [("orders", "gw", "none", "")]
 
 
-@pytest.mark.xfail(strict=True, reason="no stand-in is made for a policy with targetRefs that never compiled")
 def test_a_policy_that_never_compiled_covers_its_route_and_denies_there():
     assert covers(on_route("orders", BROKEN), routes=[ORDERS]) == [("orders", "gw", "policy", "shop/orders")]
 

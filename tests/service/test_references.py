@@ -195,9 +195,6 @@ def test_a_definer_that_is_not_there_is_told_with_the_closest_name():
     assert found[0].what == "there is no AuthPolicy shop/idp; did you mean shop/idps?"
 
 
-@pytest.mark.xfail(
-    strict=True, reason="the closest of all policies is suggested, itself and those of namespaces that may not be referred to included"
-)
 @pytest.mark.parametrize("known", [PolicyName("shop", "orders"), PolicyName("shop-two", "order-idps")])
 def test_only_what_may_be_referred_to_is_suggested(known):
     asked = policy(definers=[PolicyName("shop", "order-idps")])

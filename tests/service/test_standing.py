@@ -128,7 +128,6 @@ def test_a_mistake_in_shadow_says_that_nothing_changes():
     assert of_type(standing, "Accepted").message.endswith(". It is in Shadow, so nothing changes for requests")
 
 
-@pytest.mark.xfail(strict=True, reason="of a policy with targetRefs it is not true: no stand-in answers 503 there")
 def test_what_is_said_to_be_answered_503_is():
     installation = Installation(operator=Operator(ClientAddress(), gateways=(ListedGateway(GATEWAY),), unprotected_all=True))
     report = installation.updater.apply(declared(a_policy(ON_ROUTE + BROKEN)), Cluster((ORDERS,), frozenset({GATEWAY}), frozenset()))
@@ -206,15 +205,11 @@ def test_a_host_of_somebody_else_is_told_with_what_the_operator_can_do():
     assert accepted.message.startswith(f"spec.hosts[0]: {remedy}")
 
 
-@pytest.mark.xfail(
-    strict=True, reason="no stand-in answers for hosts of somebody else, so nothing is answered 503, and the message says so"
-)
 def test_a_policy_for_hosts_of_somebody_else_is_not_said_to_answer_503():
     accepted = of_type(known(a_policy(HOSTS + OPEN, namespace="stranger")), "Accepted")
     assert "503" not in accepted.message
 
 
-@pytest.mark.xfail(strict=True, reason="a mistake of the whole object has no place, and its message begins with a colon")
 def test_a_mistake_of_the_whole_object_reads_well():
     object_ = {"apiVersion": "ingress-authz.dev/v1alpha1", "kind": "AuthPolicy", "metadata": {"name": "a", "namespace": "shop"}}
     (state,) = Installation().updater.apply([decode_object(object_)]).states  # type: ignore[list-item]
