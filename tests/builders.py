@@ -16,8 +16,8 @@ from authz.model.operator import ClientAddress, Operator
 from authz.model.request import Request
 from authz.service.check import Checker
 from authz.service.keyring import KeyRing, KeyTimes
-from authz.service.tokens import TokenMemory
 from authz.service.states import Report
+from authz.service.tokens import TokenMemory
 from authz.service.update import Updater
 from tests.fakes import NOON, FakeClock, FakeFetcher, Journal
 

@@ -19,6 +19,7 @@ class Decoded:
     def __init__(self) -> None:
         self._policies: dict[str, tuple[Object, Declared | Stray]] = {}
         self._routes: dict[str, tuple[Object, Route]] = {}
+        self._settled: dict[str, Route] = {}
         self._listed: Mapping[PolicyName, Object | None] = {}
 
     def policies(self, store: Mapping[str, Object]) -> Steps[list[Declared | Stray]]:
@@ -33,7 +34,10 @@ class Decoded:
         return [each for _, each in made.values()]
 
     def routes(self, store: Mapping[str, Object], listed: Mapping[PolicyName, Object | None]) -> Steps[tuple[Route, ...]]:
-        """Return the HTTPRoutes with their attachments to the listed Gateways."""
+        """Return the HTTPRoutes with their attachments to the listed Gateways.
+
+        Of one that was changed and is not accepted as it is now, the version before is still among them.
+        """
         same_gateways = listed.keys() == self._listed.keys() and all(each is self._listed[name] for name, each in listed.items())
         made: dict[str, tuple[Object, Route]] = {}
         for key, each in list(store.items()):
@@ -45,7 +49,9 @@ class Decoded:
                 made[key] = each, known[1] if known is not None and known[1] == route else route
             yield
         self._routes, self._listed = made, dict(listed)
-        return tuple(each for _, each in made.values())
+        before = {key: each for key, each in self._settled.items() if key in made and not made[key][1].is_settled}
+        self._settled = {key: before.get(key, each) for key, (_, each) in made.items() if each.is_settled or key in before}
+        return (*before.values(), *(each for _, each in made.values()))
 
     def grants(self, store: Mapping[str, Object]) -> frozenset[Grant]:
         """Return what the ReferenceGrants permit."""

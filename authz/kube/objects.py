@@ -1,6 +1,6 @@
 """Objects of Gateway API as the API server holds them → the model's values. Pure; whatever is not understood narrows nothing."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from authz.model.cluster import EVERY_HOST, Attachment, Grant, NamedMatch, Route, RouteMatch, RouteRule
@@ -24,14 +24,17 @@ def route(each: Object, gateways: Mapping[PolicyName, Object | None]) -> Route:
     spec = each.get("spec") or {}
     name = name_of(each)
     rules = tuple(_rule(rule) for rule in spec.get("rules") or [{}])
-    attachments = tuple(_attachments(name.namespace, each, gateways))
-    return Route(name, each["metadata"].get("creationTimestamp", ""), rules, attachments)
+    parents = [found for found in _parents(each) if _gateway(found["parentRef"], name.namespace) in gateways]
+    attachments = tuple(attached for parent in parents for attached in _attachments(each, parent, gateways))
+    generation = each["metadata"].get("generation", 0)
+    is_settled = all(_is_seen(parent, generation) for parent in parents)
+    return Route(name, each["metadata"].get("creationTimestamp", ""), rules, attachments, is_settled)
 
 
 def _rule(written: Object) -> RouteRule:
-    redirects = any(found.get("type") == "RequestRedirect" for found in written.get("filters") or ())
+    kinds = {found.get("type") for found in written.get("filters") or ()}
     matches = tuple(_match(match) for match in written.get("matches") or [{}])
-    return RouteRule(matches, redirects)
+    return RouteRule(matches, "RequestRedirect" in kinds, "ExtensionRef" not in kinds)
 
 
 def _match(written: Object) -> RouteMatch:
@@ -50,21 +53,52 @@ def _named(written: Object) -> NamedMatch:
     return NamedMatch(written["name"], written.get("value", ""), written.get("type", "Exact") == "Exact")
 
 
-def _attachments(namespace: str, each: Object, gateways: Mapping[PolicyName, Object | None]) -> Iterator[Attachment]:
+def _parents(each: Object) -> list[Object]:
+    """Return the statuses of a route that speak of a Gateway."""
+    found = [parent for parent in (each.get("status") or {}).get("parents") or () if parent.get("parentRef")]
+    refs = ((parent["parentRef"].get("kind", "Gateway"), parent["parentRef"].get("group", GROUP)) for parent in found)
+    return [parent for parent, ref in zip(found, refs, strict=True) if ref == ("Gateway", GROUP)]
+
+
+def _gateway(ref: Object, namespace: str) -> PolicyName:
+    return PolicyName(ref.get("namespace") or namespace, ref.get("name", ""))
+
+
+def _attachments(each: Object, parent: Object, gateways: Mapping[PolicyName, Object | None]) -> Iterator[Attachment]:
+    namespace = name_of(each).namespace
+    ref, gateway = parent["parentRef"], _gateway(parent["parentRef"], namespace)
+    if _condition(parent, "Accepted") != "True":
+        return
     wanted = tuple((each.get("spec") or {}).get("hostnames") or ())
-    for parent in (each.get("status") or {}).get("parents") or ():
-        ref = parent.get("parentRef") or {}
-        if ref.get("kind", "Gateway") != "Gateway" or ref.get("group", GROUP) != GROUP:
-            continue
-        gateway = PolicyName(ref.get("namespace", namespace), ref.get("name", ""))
-        if gateway in gateways and _is_accepted(parent.get("conditions") or ()):
-            for listener in _listeners(gateways[gateway], ref):
-                if found := _common(listener.get("hostname", ""), wanted):
-                    yield Attachment(gateway, listener.get("name", ""), found)
+    whole = _condition(parent, "PartiallyInvalid") != "True" and _is_seen(parent, each["metadata"].get("generation", 0))
+    taking = [listener for listener in _listeners(gateways[gateway], ref) if _takes(listener, namespace, gateway) != "no"]
+    # It was accepted, so where all listeners choose in the same way each of them took it.
+    is_one = len({str(listener.get("allowedRoutes")) for listener in taking}) == 1
+    for listener in taking:
+        if found := _common(listener.get("hostname", ""), wanted):
+            is_sure = whole and (is_one or _takes(listener, namespace, gateway) == "yes")
+            named = tuple(host for host in found if host in wanted)
+            yield Attachment(gateway, listener.get("name", ""), found, named, is_sure)
 
 
-def _is_accepted(conditions: Iterable[Object]) -> bool:
-    return any(each.get("type") == "Accepted" and each.get("status") == "True" for each in conditions)
+def _condition(parent: Object, kind: str) -> str:
+    return next((each.get("status", "") for each in parent.get("conditions") or () if each.get("type") == kind), "")
+
+
+def _is_seen(parent: Object, generation: int) -> bool:
+    """Return whether the Gateway's word is about this version of the route."""
+    accepted = [each for each in parent.get("conditions") or () if each.get("type") == "Accepted"]
+    return all(each.get("observedGeneration", generation) >= generation for each in accepted)
+
+
+def _takes(listener: Object, namespace: str, gateway: PolicyName) -> str:
+    """Return whether a listener takes routes of a namespace: yes, no, or perhaps, where labels of namespaces decide."""
+    if not listener.get("protocol") and "allowedRoutes" not in listener:
+        return "yes"  # Nothing is known of it.
+    how = ((listener.get("allowedRoutes") or {}).get("namespaces") or {}).get("from", "Same")
+    if how == "Same":
+        return "yes" if namespace == gateway.namespace else "no"
+    return {"All": "yes", "None": "no"}.get(how, "perhaps")
 
 
 def _listeners(gateway: Object | None, ref: Object) -> list[Object]:

@@ -30,29 +30,50 @@ class RouteMatch:
 
 @dataclass(frozen=True, slots=True)
 class RouteRule:
-    """One rule of a route. `redirects`: it answers by itself and leads to no backend."""
+    """One rule of a route.
+
+    Attributes:
+        matches: what it is for, any of them.
+        redirects: whether it answers by itself and leads to no backend.
+        is_sure: whether its matches are all that it asks; filters of a gateway's own may ask for more.
+    """
 
     matches: tuple[RouteMatch, ...] = (RouteMatch(),)
     redirects: bool = False
+    is_sure: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class Attachment:
-    """A listener of a Gateway that accepted a route, and the hosts that the route has there (`*`: every host)."""
+    """A listener of a Gateway that accepted a route.
+
+    Attributes:
+        hosts: those that the route has there (`*`: every host).
+        named: those of them that the route names itself; the others it has from the listener.
+        is_sure: whether the listener is known to serve this very version of the route.
+    """
 
     gateway: PolicyName
     listener: str
     hosts: tuple[str, ...]
+    named: tuple[str, ...] = ()
+    is_sure: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """An HTTPRoute. `attachments` are those to listed Gateways; a route that none of them accepted has none."""
+    """An HTTPRoute.
+
+    Attributes:
+        attachments: those to listed Gateways; a route that none of them accepted has none.
+        is_settled: whether every listed Gateway that took it has seen this version of it.
+    """
 
     name: PolicyName
     created: str
     rules: tuple[RouteRule, ...]
     attachments: tuple[Attachment, ...] = ()
+    is_settled: bool = True
 
     @property
     def gateways(self) -> tuple[PolicyName, ...]:

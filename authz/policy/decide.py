@@ -10,10 +10,10 @@ from authz.model.request import Request
 from authz.model.trace import Step, Trace
 from authz.policy import addresses, hosts, paths
 from authz.policy.answers import MALFORMED, POLICY_MISMATCH, POLICY_NONE, deny
+from authz.policy.candidate import Candidate
 from authz.policy.combine import both, stripped
 from authz.policy.compiled import CompiledPolicy
 from authz.policy.judge import decide_attached, decide_policy
-from authz.policy.routes import Candidate
 from authz.policy.snapshot import Snapshot, Tables, find
 from authz.policy.view import View
 

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 
 from authz.model.decision import Allow, Decision, Shadow
 from authz.model.reason import Reason
+from authz.policy.candidate import Candidate
 from authz.policy.compiled import CompiledPolicy
 from authz.policy.decide import address_through, named_policy
 from authz.policy.judge import decide_policy, decide_rule, denied_before
-from authz.policy.routes import Candidate
 from authz.policy.snapshot import Snapshot
 from authz.policy.view import View
 

@@ -12,8 +12,9 @@ from authz.model.reason import Reason
 from authz.policy import hosts, paths
 from authz.policy.addresses import AddressOf, finder
 from authz.policy.attached import Attachments
+from authz.policy.candidate import Candidate
 from authz.policy.compiled import CompiledPolicy
-from authz.policy.routes import Candidate, RouteTable
+from authz.policy.routes import RouteTable
 
 T = TypeVar("T")
 _SEGMENT_ENDS: Final = ("/", "")
@@ -138,7 +139,7 @@ class Snapshot:
     def _enter_routes(self, routes: Iterable[Route], touched: frozenset[str]) -> Iterator[None]:
         address_of = self._addresses_through()
         for route in routes:
-            for at in route.attachments:
+            for at in (each for each in route.attachments if each.gateway in address_of):
                 candidate = Candidate(route, at.gateway, self.attachments.of(route.name, at.gateway), address_of[at.gateway])
                 self.routes.enter(route, at, candidate, touched)
                 self.has_routes = True

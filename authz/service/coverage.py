@@ -32,13 +32,13 @@ class CoveredRoute:
 
 def coverage(snapshot: Snapshot, routes: Iterable[Route]) -> Steps[tuple[CoveredRoute, ...]]:
     """Return the steps, one for each route, that come to how every accepted route is covered."""
-    found: list[CoveredRoute] = []
+    found: dict[tuple[PolicyName, PolicyName], CoveredRoute] = {}
     for route in routes:
         for gateway in route.gateways:
             at = [each for each in route.attachments if each.gateway == gateway]
-            found.append(_covered(snapshot, route, gateway, at))
+            found[route.name, gateway] = _covered(snapshot, route, gateway, at)
         yield
-    return tuple(found)
+    return tuple(found.values())
 
 
 def _covered(snapshot: Snapshot, route: Route, gateway: PolicyName, at: list[Attachment]) -> CoveredRoute:

@@ -64,7 +64,7 @@ class References:
             return None
         definer = self._definers.get(name)
         if definer is None:
-            what = f"the AuthPolicy {name} has mistakes itself" if name in self._listed else self._no_such(name, policy)
+            what = f"the AuthPolicy {name} has mistakes itself; see its status" if name in self._listed else self._no_such(name, policy)
             found.append(Problem("AZ203", what, path))
         return definer
 
@@ -74,7 +74,7 @@ class References:
             for each in self._definers
             if each != policy and self._cluster.permits(policy.namespace, "AuthPolicy", each.namespace, each.name)
         ]
-        return f"there is no AuthPolicy {name}{did_you_mean(str(name), sorted(permitted))}"
+        return f"there is no AuthPolicy {name}{did_you_mean(str(name), sorted(permitted)) or '; create it, or correct the name'}"
 
     def _with_texts(self, issuer: Issuer, owner: PolicyName, path: Path, found: list[Problem]) -> Issuer:
         """Return an issuer with the texts that it refers to. References resolve in the namespace of the policy that defines it."""
@@ -100,7 +100,7 @@ class References:
             what = f"{reference} can be read in a cluster only; here no token of this issuer can be verified"
             found.append(Problem("AZ212", what, path, severity=Severity.WARNING))
             return ""
-        text = self._cluster.texts.get(reference, Missing(f"{reference} has not been read yet"))
+        text = self._cluster.texts.get(reference, Missing(f"{reference} has not been read yet; wait a moment"))
         if isinstance(text, Missing):
             found.append(Problem("AZ212", text.why, path))
             return ""

@@ -18,7 +18,7 @@ class Condition:
         type: `Accepted`, `ResolvedRefs`, `KeysReady` or `Programmed`.
         status: `True`, `False` or `Unknown`.
         reason: one word in CamelCase.
-        message: a sentence; of a condition that is not well it ends with what to do.
+        message: a sentence; of a condition that is not well it says what to do, and what happens until then.
     """
 
     type: str
@@ -129,7 +129,7 @@ def _accepted(state: State) -> Condition:
     errors = [each for each in state.problems if each.severity is Severity.ERROR and each.code not in _REFERENCES]
     if errors:
         more = f" (and {len(errors) - 1} more: authz validate names them all)" if len(errors) > 1 else ""
-        return Condition("Accepted", "False", "Invalid", f"{_placed(errors[0])}{more}. {_meanwhile(state)}")
+        return Condition("Accepted", "False", "Invalid", f"{_sentence(_placed(errors[0]) + more)} {_meanwhile(state)}")
     unmet = [each.what for each in state.problems if each.code == "AZ208"]
     if unmet and not state.gateways:
         return Condition("Accepted", "False", "TargetNotFound", f"{unmet[0]}. Until then it decides nothing")
@@ -146,6 +146,10 @@ def _placed(problem: Problem) -> str:
     return f"{problem.where}: {problem.what}" if problem.where else problem.what
 
 
+def _sentence(text: str) -> str:
+    return text if text.endswith("?") else f"{text}."
+
+
 def _meanwhile(state: State) -> str:
     if state.is_shadow:
         return "It is in Shadow, so nothing changes for requests"
@@ -160,7 +164,7 @@ def _resolved(state: State) -> Condition:
     wrong = [each for each in state.problems if each.severity is Severity.ERROR and each.code in _REFERENCES]
     if not wrong:
         return Condition("ResolvedRefs", "True", "ResolvedRefs", "everything that it refers to is there")
-    return Condition("ResolvedRefs", "False", _REFERENCES[wrong[0].code], f"{_placed(wrong[0])}. {_meanwhile(state)}")
+    return Condition("ResolvedRefs", "False", _REFERENCES[wrong[0].code], f"{_sentence(_placed(wrong[0]))} {_meanwhile(state)}")
 
 
 def _keys_ready(keys: tuple[IssuerKeys, ...]) -> Condition | None:
@@ -181,9 +185,9 @@ def _programmed(state: State) -> Condition | None:
     """Return what there is to say of a policy for which it is not the question how many replicas have loaded it."""
     if not state.accepted:
         reason = "Stale" if state.in_use else "NotAccepted"
-        return Condition("Programmed", "False", reason, f"this version is not in use. {_meanwhile(state)}")
+        return Condition("Programmed", "False", reason, f"this version is not in use, see Accepted and ResolvedRefs. {_meanwhile(state)}")
     if state.has_targets and not state.gateways:
-        return Condition("Programmed", "False", "TargetNotFound", "none of its targets is there, so it decides nothing")
+        return Condition("Programmed", "False", "TargetNotFound", "none of its targets is there, so it decides nothing; see Accepted")
     if state.outranked:
         return Condition("Programmed", "False", "Overridden", "older policies decide for everything that it claims; see Accepted")
     if state.overridden and len(state.overridden) == len(state.gateways):
@@ -192,4 +196,9 @@ def _programmed(state: State) -> Condition | None:
 
 
 def _overridden(by: str) -> Condition:
-    return Condition("Programmed", "False", "Overridden", f"the rules of {by} decide instead; of this policy only deny counts")
+    return Condition(
+        "Programmed",
+        "False",
+        "Overridden",
+        f"the rules of {by} decide instead, which is older or of a Gateway with precedence: Override; look there",
+    )

@@ -205,7 +205,7 @@ def test_only_what_may_be_referred_to_is_suggested(known):
 def test_a_definer_with_mistakes_is_told_as_one():
     _, found = resolved(policy(definers=[IDPS]), listed=[IDPS])
     assert codes(found) == [("AZ203", "spec.definitionsFrom[0]")]
-    assert found[0].what == "the AuthPolicy shop/idps has mistakes itself"
+    assert found[0].what == "the AuthPolicy shop/idps has mistakes itself; see its status"
 
 
 def test_a_definer_of_another_namespace_takes_a_grant():
