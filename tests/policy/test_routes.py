@@ -244,12 +244,8 @@ def test_every_route_that_the_standard_chooses_is_asked_and_none_that_no_gateway
 
 METHOD_FIRST = [a_route("method", a_match(method="GET")), a_route("headers", a_match(headers={"x-a": "one", "x-b": "one"}))]
 BOTH_HEADERS = asked(headers={"x-a": "one", "x-b": "one"})
-ENVOY_GATEWAY = pytest.mark.xfail(
-    strict=True, reason="Envoy Gateway, which counts the method among the headers, chooses a route that is not asked"
-)
 
 
-@ENVOY_GATEWAY
 @given(some_routes(redirects=False), MANY)
 @example(METHOD_FIRST, [BOTH_HEADERS])
 def test_every_route_that_envoy_gateway_chooses_is_asked(routes, requests):
@@ -546,7 +542,6 @@ def test_without_routes_nothing_is_chosen():
 # Where gateways differ, whatever one of them may choose is asked.
 
 
-@ENVOY_GATEWAY
 def test_a_method_and_several_headers_are_both_asked_for_gateways_rank_them_differently():
     assert chosen(METHOD_FIRST, BOTH_HEADERS) == ["headers", "method"]
 

@@ -119,7 +119,10 @@ def test_an_edit_with_a_mistake_says_that_the_last_version_stays_in_force():
     assert of_type(standing, "Accepted").message.endswith(". The last version that was accepted stays in force")
     assert facts(standing.programmed) == ("False", "Stale")
     assert standing.programmed is not None
-    assert standing.programmed.message == "this version is not in use, see Accepted and ResolvedRefs. The last version that was accepted stays in force"
+    assert (
+        standing.programmed.message
+        == "this version is not in use, see Accepted and ResolvedRefs. The last version that was accepted stays in force"
+    )
     assert standing.in_use
 
 
@@ -337,7 +340,12 @@ def test_a_message_is_never_longer_than_1024_characters_however_many_issuers_the
 
 def test_a_routes_policy_under_override_is_overridden_there_and_whole():
     standing = known(a_policy(ON_ROUTE + OPEN), a_policy(ON_GATEWAY + "precedence: Override\n" + OPEN, "base", "infra"))
-    expected = Condition("Programmed", "False", "Overridden", "the rules of infra/base decide instead, which is older or of a Gateway with precedence: Override; look there")
+    expected = Condition(
+        "Programmed",
+        "False",
+        "Overridden",
+        "the rules of infra/base decide instead, which is older or of a Gateway with precedence: Override; look there",
+    )
     assert standing.programmed == expected
     ((_, conditions),) = standing.ancestors
     assert conditions[-1] == expected
