@@ -12,9 +12,10 @@ from typing import Any, Final, TypeVar
 import click
 
 from authz.cli import exits
+from authz.cli.cluster import cluster_options, contents_of_cluster, take_cluster
 from authz.cli.options import operator_options, raise_mistakes, take_fetch, take_operator
 from authz.cli.validate import text
-from authz.cli.workbench import Workbench, load
+from authz.cli.workbench import Workbench, load, with_contents
 from authz.model.decision import Decision
 from authz.model.operator import ClientAddress
 from authz.model.request import Request
@@ -27,7 +28,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 _URL: Final = re.compile(r"https?://([^/?#\s]+)([^#\s]*)(?:#.*)?")
 _HEADER: Final = re.compile(r"([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*(.*)")
 _OPTIONS = (
-    click.argument("words", nargs=-1, metavar="PATH… METHOD URL"),
+    click.argument("words", nargs=-1, metavar="[PATH…] METHOD URL"),
     click.option(
         "-H",
         "--header",
@@ -55,7 +56,7 @@ def question_options(command: F) -> F:
     """Add the options that describe a request."""
     for option in reversed(_OPTIONS):
         command = option(command)
-    return operator_options(command)
+    return operator_options(cluster_options(command))
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,13 +87,20 @@ def answered(given: dict[str, Any]) -> Answered:
     """Return what the policies named on a command line decide, and how they came to it."""
     mistakes = Mistakes()
     operator, fetch = take_operator(mistakes, given), take_fetch(mistakes, given)
+    gateways, grants = take_cluster(mistakes, given)
     nothing: tuple[Sequence[Path], Request] = ((), Request("", "", "", {}))
     paths, request = mistakes.take("PATH… METHOD URL", lambda: _request(given), nothing)
     moment = mistakes.take("--at", lambda: _moment(given["at"]), 0.0)
     raise_mistakes(mistakes)
     # The address is told, so how it would be found plays no part.
-    bench = load(paths, replace(operator, client_address=ClientAddress()), fetch, FixedClock(moment))
-    if bench.errors:
+    operator = replace(operator, client_address=ClientAddress(), gateways=gateways, host_grants=grants)
+    if given["kube"]:
+        contents = contents_of_cluster(given["kubeconfig"], [each.name for each in gateways])
+        bench = with_contents(contents, operator, fetch, FixedClock(moment))
+    else:
+        bench = load(paths, operator, fetch, FixedClock(moment))
+    # In a cluster the mistakes of others must not hide what is decided: those policies answer 503.
+    if bench.errors and not given["kube"]:
         for problem in bench.errors:
             click.echo("\n".join(text(problem)), err=True)
         exits.fail("the policies have mistakes, so what they would decide means nothing", exits.UNREADABLE)
@@ -112,7 +120,9 @@ async def _ask(bench: Workbench, request: Request) -> tuple[Decision, Trace]:
 
 def _request(given: dict[str, Any]) -> tuple[Sequence[Path], Request]:
     words: tuple[str, ...] = given["words"]
-    if len(words) < 3:
+    if given["kube"] and len(words) != 2:
+        raise ValueError("with --kube give the METHOD, then the URL, and no PATH: --kube GET https://api.example.com/orders")
+    if len(words) < 3 and not given["kube"]:
         raise ValueError("give at least one PATH, then the METHOD, then the URL: policies/ GET https://api.example.com/orders")
     *paths, method, url = words
     found = _URL.fullmatch(url)
@@ -122,7 +132,8 @@ def _request(given: dict[str, Any]) -> tuple[Sequence[Path], Request]:
     if source and addresses.parse(source) == addresses.UNKNOWN:
         raise ValueError(f"--from {source} is no IPv4 or IPv6 address")
     target = found.group(2) if found.group(2).startswith("/") else "/" + found.group(2)
-    headers = _headers(given["headers"], given["token"])
+    # A pseudo header shows that every header is told, as Envoy does.
+    headers = {":method": method.upper()} | _headers(given["headers"], given["token"])
     return [Path(path) for path in paths], Request(method.upper(), found.group(1), target, headers, source, given["route_policy"])
 
 

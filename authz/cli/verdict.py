@@ -9,6 +9,7 @@ from authz.cli import exits
 from authz.cli.question import Answered
 from authz.model.advice import ADVICE
 from authz.model.decision import Allow, Decision
+from authz.model.declared import Declared
 from authz.model.reason import Reason
 from authz.model.trace import Step
 from authz.telemetry.terminal import plain
@@ -96,9 +97,9 @@ def as_json(answered: Answered, *, with_steps: bool) -> dict[str, Any]:
 
 
 def place_of(answered: Answered, decision: Decision, what: str) -> str:
-    """Return `FILE:LINE` of the policy, rule or item that decided, or ""."""
+    """Return `FILE:LINE` (in a cluster the field) of the policy, rule or item that decided, or ""."""
     declared = answered.bench.declared(decision.policy)
-    if declared is None or declared.policy is None or not declared.file:
+    if declared is None or declared.policy is None:
         return ""
     path: tuple[str | int, ...] = ()
     for at, rule in enumerate(declared.policy.rules):
@@ -108,7 +109,15 @@ def place_of(answered: Answered, decision: Decision, what: str) -> str:
                 path = _item_path(path, rule, decision)
     if what == "item" and not decision.rule:
         path = _item_path(("spec",), declared.policy, decision)
-    return f"{declared.file}:{declared.place(path)[0]}" if path or what == "policy" else ""
+    return _where(declared, path) if path or what == "policy" else ""
+
+
+def _where(declared: Declared, path: tuple[str | int, ...]) -> str:
+    return f"{declared.file}:{declared.place(path)[0]}" if declared.file else _written(path)
+
+
+def _written(path: tuple[str | int, ...]) -> str:
+    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path).removeprefix(".")
 
 
 def _item_path(path: tuple[str | int, ...], owner: Any, decision: Decision) -> tuple[str | int, ...]:  # noqa: ANN401 - a Rule or Policy
@@ -120,11 +129,9 @@ def _item_path(path: tuple[str | int, ...], owner: Any, decision: Decision) -> t
 
 
 def located(answered: Answered, policy: str, path: tuple[str | int, ...]) -> str:
-    """Return `FILE:LINE` of something in a policy, or ""."""
+    """Return `FILE:LINE` (in a cluster the field) of something in a policy, or ""."""
     declared = answered.bench.declared(policy)
-    if declared is None or not declared.file or not path:
-        return ""
-    return f"{declared.file}:{declared.place(path)[0]}"
+    return "" if declared is None or not path else _where(declared, path)
 
 
 def _field(name: str, text: str, place: str = "") -> str:
@@ -140,7 +147,6 @@ def _step(step: Step, place: str) -> str:
 
 
 def _step_json(step: Step) -> dict[str, Any]:
-    path = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in step.path).removeprefix(".")
     return {
         "depth": step.depth,
         "what": step.what,
@@ -148,5 +154,5 @@ def _step_json(step: Step) -> dict[str, Any]:
         "holds": step.holds,
         "got": step.got,
         "want": step.want,
-        "path": path,
+        "path": _written(step.path),
     }

@@ -78,10 +78,15 @@ def load(paths: Sequence[Path], operator: Operator, fetch: FetchLimits, clock: C
         contents = Reader(paths).read()
     except SourceError as fault:
         exits.fail(str(fault), exits.UNREADABLE)
+    return with_contents(contents, operator, fetch, clock)
+
+
+def with_contents(contents: Contents, operator: Operator, fetch: FetchLimits, clock: Clock) -> Workbench:
+    """Return the policies that a source holds, loaded as `authz serve` loads them."""
     heard = Silence()
     ring = KeyRing(HttpsKeys(fetch), clock, heard)
     updater = Updater(operator, ring, TokenMemory())
-    report = updater.apply(contents.declared)
+    report = updater.apply(contents.declared, contents.cluster)
     found = [problem for stray in contents.strays for problem in stray.problems]
     found += [problem for state in report.states for problem in state.problems]
     found += [problem for each in contents.declared for problem in _unfetchable(each, fetch)]

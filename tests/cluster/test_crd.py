@@ -51,7 +51,7 @@ def documented() -> list[Any]:
     found = []
     for document in DOCUMENTS:
         for _, text in blocks(document, "yaml"):
-            for each in yaml.safe_load_all(text) if "kind: AuthPolicy" in text else ():
+            for each in yaml.safe_load_all(text) if "\nkind: AuthPolicy\n" in text else ():
                 found.append(pytest.param(each, id=f"{document.name}-{len(found)}"))
     return found
 

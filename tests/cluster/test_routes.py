@@ -8,7 +8,9 @@ from typing import Any
 
 import httpx2
 import pytest
+from click.testing import CliRunner
 
+from authz.cli.main import cli
 from authz.model.operator import ClientAddress, ListedGateway, Operator
 from authz.model.policy import PolicyName
 from authz.settings import ClusterSettings
@@ -134,6 +136,21 @@ def test_a_route_that_the_check_cannot_rule_out_must_allow_too(cluster: ControlP
         cluster, *((POLICIES, namespace, name) for name in ("main", "canary")), *((ROUTES, namespace, name) for name in ("main", "canary"))
     ):
         asyncio.run(story())
+
+
+def test_a_decision_on_policies_of_the_cluster_is_explained_from_the_command_line(cluster: ControlPlane, namespace: str) -> None:
+    gateway(cluster, namespace)
+    route(cluster, namespace, "orders", "/orders", of=namespace)
+    policy(cluster, namespace, "orders", NOBODY, targetRefs=to("HTTPRoute", "orders"))
+    where = ["--kube", "--kubeconfig", str(cluster.kubeconfig), "--gateway", f"{namespace}/gw"]
+    with gone_afterwards(cluster, (POLICIES, namespace, "orders"), (ROUTES, namespace, "orders")):
+        denied = CliRunner().invoke(cli, ["explain", *where, "GET", "http://localhost/orders/7"])
+        assert denied.exit_code == 1, denied.output
+        assert denied.output.startswith("DENY 403  rule.deny\n")
+        assert f"route {namespace}/orders" in denied.output
+        assert "spec.rules[0]" in denied.output
+        other = CliRunner().invoke(cli, ["check", *where, "GET", "http://localhost/elsewhere"])
+        assert other.output.startswith("DENY 403  policy.none\n")
 
 
 def test_the_objects_module_names_what_the_server_knows(cluster: ControlPlane, namespace: str) -> None:
