@@ -19,13 +19,13 @@ from authz.kube.controller import Controller, Identity
 from authz.kube.last_known import LastKnown
 from authz.kube.source import KubeSource
 from authz.model.declared import Contents
-from authz.model.problem import Severity
 from authz.service.check import Checker
 from authz.service.coverage import CoveredRoute
 from authz.service.garbage import Garbage
 from authz.service.keyring import KeyRing
 from authz.service.ports import Source, SourceError
 from authz.service.slices import in_slices
+from authz.service.states import errors_in
 from authz.service.targets import unknown_targets
 from authz.service.tokens import TokenMemory
 from authz.service.update import Updater
@@ -181,10 +181,9 @@ class Service:
         self._routes = report.routes
         if self._controller is not None:
             self._controller.told(report)
-        problems = [problem for stray in contents.strays for problem in stray.problems]
-        problems += [problem for state in report.states for problem in state.problems]
-        ok = not any(problem.severity is Severity.ERROR for problem in problems)
-        self.audit.reloaded(report.states, problems, self._clock.time(), ok=ok, seconds=time.perf_counter() - began)
+        strays = [problem for stray in contents.strays for problem in stray.problems]
+        ok = not errors_in(strays) and not any(errors_in(state.problems) for state in report.states)
+        self.audit.reloaded(report.states, strays, self._clock.time(), ok=ok, seconds=time.perf_counter() - began)
 
     async def _follow(self, source: Source) -> None:
         async for contents in source.changes():

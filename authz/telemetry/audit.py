@@ -20,6 +20,7 @@ class Auditor:
         self._metrics = metrics
         self._lines = lines
         self._failing: set[str] = set()
+        self._told: dict[tuple[str, Problem], None] = {}
 
     def decided(self, request: Request | None, decision: Decision, seconds: float) -> None:
         """Count and write a decision."""
@@ -48,10 +49,11 @@ class Auditor:
         self._failing.add(issuer)
         self._lines.event("warning", "keys.fetch_failed", issuer=issuer, why=why, keeps_earlier_keys=keeps)
 
-    def reloaded(
-        self, states: tuple[State, ...], problems: Iterable[Problem], now: float, *, ok: bool, seconds: float | None = None
-    ) -> None:
-        """Count an update, and write what is wrong; `seconds` is what it took."""
+    def reloaded(self, states: tuple[State, ...], strays: Iterable[Problem], now: float, *, ok: bool, seconds: float | None = None) -> None:
+        """Count an update, and write what is wrong with policies, and with what is none (`strays`); `seconds` is what it took.
+
+        What was wrong in the same way at the last update is not written again.
+        """
         self._metrics.reloaded(states, now, ok=ok, seconds=seconds)
         self._lines.event(
             "info" if ok else "error",
@@ -61,14 +63,13 @@ class Auditor:
             stale=[str(state.name) for state in states if state.in_use and not state.accepted][:32],
             unusable=[str(state.name) for state in states if not state.in_use][:32],
         )
-        for problem in problems:
-            self._lines.event(
-                problem.severity.value,
-                "policy.problem",
-                code=problem.code,
-                at=f"{problem.file}:{problem.line}:{problem.column}",
-                what=problem.what,
-            )
+        found = {("", problem): None for problem in strays}
+        found |= {(str(state.name), problem): None for state in states for problem in state.problems}
+        for name, problem in found:
+            if (name, problem) not in self._told:
+                at = f"{problem.file}:{problem.line}:{problem.column}" if problem.file else problem.where
+                self._lines.event(problem.severity.value, "policy.problem", policy=name, code=problem.code, at=at, what=problem.what)
+        self._told = found
 
     def event(self, level: str, message: str, **fields: object) -> None:
         """Write something else that happened."""

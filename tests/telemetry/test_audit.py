@@ -115,3 +115,16 @@ def test_other_events_are_written() -> None:
     office = Office()
     office.audit.event("info", "stopping", drain_seconds=5)
     assert office.lines[0]["drain_seconds"] == 5
+
+
+def test_what_was_wrong_in_the_same_way_before_is_not_written_again() -> None:
+    office = Office()
+    problem = Problem("AZ205", "shop/a already decides for api.example.com/; narrow one of them", ("spec", "hosts"))
+    bad = State(PolicyName("shop", "bad"), False, False, False, False, (problem,))
+    for _ in range(3):
+        office.audit.reloaded((bad,), [], NOON, ok=False)
+    (told,) = [line for line in office.lines if line["event"] == "policy.problem"]
+    assert (told["policy"], told["at"], told["code"]) == ("shop/bad", "spec.hosts", "AZ205")
+    office.audit.reloaded((), [], NOON, ok=True)
+    office.audit.reloaded((bad,), [], NOON, ok=False)
+    assert len([line for line in office.lines if line["event"] == "policy.problem"]) == 2
