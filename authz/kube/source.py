@@ -21,7 +21,7 @@ POLICIES: Final = "/apis/ingress-authz.dev/v1alpha1/authpolicies"
 _GATEWAY_API: Final = "/apis/gateway.networking.k8s.io"
 ROUTES: Final = f"{_GATEWAY_API}/v1/httproutes"
 GRANTS: Final = f"{_GATEWAY_API}/v1beta1/referencegrants"
-# Seconds that a change waits for others, so that a burst becomes one update: as long as an update takes, within these bounds.
+# Seconds that a change waits for others: so long that updates take half of the time at most, within these bounds.
 QUIET: Final = (0.002, 0.1)
 # Seconds that a new reference may take to be read before its policy is judged without it.
 FIRST_LOOK: Final = 1.0
@@ -107,10 +107,11 @@ class KubeSource:
     async def changes(self) -> AsyncIterator[Contents | SourceError]:
         """Yield everything after each change that may matter to a decision."""
         self.loaded_version = self._version_of_last
-        took = 0.0
+        took, ended = 0.0, self._clock.time()
         while True:
             await self._dirty.wait()
-            await self._clock.sleep(min(max(took, QUIET[0]), QUIET[1]))
+            rest = took - (self._clock.time() - ended)
+            await self._clock.sleep(min(max(rest, QUIET[0]), QUIET[1]))
             self._dirty.clear()
             began = self._clock.time()
             before = self._last
@@ -121,7 +122,8 @@ class KubeSource:
                 yield contents
             # What came before was dealt with when the next is asked for.
             self.loaded_version = self._version_of_last
-            took = self._clock.time() - began
+            ended = self._clock.time()
+            took = ended - began
 
     async def _woken_within(self, seconds: float) -> bool:
         """Wait for something to be heard from the server; return False where nothing is for so long."""
