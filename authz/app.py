@@ -7,7 +7,7 @@ import time
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from typing import TextIO
+from typing import Final, TextIO
 
 from authz.admin.server import HttpServer, admin_app
 from authz.envoy.endpoint import Endpoint
@@ -34,6 +34,9 @@ from authz.telemetry.audit import Auditor
 from authz.telemetry.lines import Lines
 from authz.telemetry.metrics import CONTENT_TYPE, Metrics
 from authz.telemetry.stalls import Stalls
+
+# Seconds that a start waits for issuers' keys; the fetches go on.
+FIRST_TRIES: Final = 6.0
 
 
 class StartError(Exception):
@@ -80,7 +83,7 @@ class Service:
         self._ring = ring
         self._clock = clock
         self._settings = settings
-        self._updater = Updater(said, ring, memory)
+        self._updater = Updater(said, ring, memory, self.audit.failed)
         self._checker = Checker(self._updater.store, ring, clock, self.audit)
         self._server = CheckServer(Endpoint(self._checker, self.audit), settings.limits, settings.tls)
         self._routes: tuple[CoveredRoute, ...] = ()
@@ -106,7 +109,7 @@ class Service:
                 return
             running = Running(await self._start(), admin)
             background += self._begun(self._ring.run, lambda: self._follow(source))
-            await self._ring.first_tries()
+            await self._tried_first(stopped)
             await self._server.ready()
             self._not_ready = ""
             self._announce(running)
@@ -158,6 +161,13 @@ class Service:
         finally:
             loading.cancel()
             stop.cancel()
+
+    async def _tried_first(self, stopped: asyncio.Event) -> None:
+        """Wait until keys have been tried for, but no longer than a few seconds: issuers may be silent."""
+        tries, stop = asyncio.ensure_future(self._ring.first_tries()), asyncio.ensure_future(stopped.wait())
+        await asyncio.wait((tries, stop), timeout=FIRST_TRIES, return_when=asyncio.FIRST_COMPLETED)
+        for each in (tries, stop):
+            each.cancel()
 
     async def _load_first(self, source: Source) -> None:
         try:

@@ -47,12 +47,15 @@ def test_a_start_that_waits_for_the_api_server_says_why_and_can_be_stopped(tmp_p
 
         trouble = await until(lambda: [each for each in lines() if each["event"] == "cluster.trouble"])
         assert trouble[0]["what"] == "httproutes"
-        assert trouble[0]["why"] == "no such kind"
+        assert trouble[0]["why"] == "the API server does not know httproutes: install their CustomResourceDefinition"
         port = await until(lambda: service._admin.port)
         async with httpx2.AsyncClient(base_url=f"http://127.0.0.1:{port}", trust_env=False) as client:
             assert (await client.get("/livez")).status_code == 200
             answer = await client.get("/readyz")
-            assert (answer.status_code, answer.text) == (503, "policies are being loaded; httproutes: no such kind\n")
+            assert (answer.status_code, answer.text) == (
+                503,
+                "policies are being loaded; httproutes: the API server does not know httproutes: install their CustomResourceDefinition\n",
+            )
         stopped.set()
         await asyncio.wait_for(task, 5)
         assert up == []

@@ -12,7 +12,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from authz.service.coverage import CoveredRoute
+from authz.service.coverage import Cover, CoveredRoute
 
 
 def admin_app(
@@ -32,6 +32,8 @@ def admin_app(
 
     async def routes_page(request: Request) -> Response:
         wanted = request.query_params.get("cover")
+        if wanted is not None and wanted not in tuple(Cover):
+            return PlainTextResponse(f"cover is one of {', '.join(Cover)}\n", 400)
         return JSONResponse([_told(each) for each in routes() if wanted in (None, each.cover)])
 
     pages = (("/livez", livez), ("/readyz", readyz), ("/metrics", metrics_page), ("/routes", routes_page))

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from difflib import get_close_matches
-from typing import Any, Final, get_args
+from typing import Any, Final
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import ErrorDetails
@@ -11,6 +11,7 @@ from pydantic_core import ErrorDetails
 from authz.api import v1alpha1
 from authz.api.convert import policy_of, target_of
 from authz.api.manifest import Document, Unreadable, documents
+from authz.api.mistakes import problem_of
 from authz.api.salvage import salvaged
 from authz.model.declared import Declared, Stray
 from authz.model.policy import PolicyName
@@ -48,7 +49,21 @@ def read(text: str, file: str = "") -> list[Declared | Stray]:
     if not found:
         what = "the file holds no document; write a policy into it, or delete it"
         return [Stray((Problem("AZ112", what, file=file, line=1, column=1),), is_fault=True)]
-    return [_object(document, file) for document in found]
+    return [_object(each, file) for document in found for each in _unfolded(document)]
+
+
+def _unfolded(document: Document) -> Iterator[Document]:
+    """Yield the objects of a List, as kubectl prints several; a document that is none yields itself."""
+    value = document.value
+    items = value.get("items") if isinstance(value, dict) and (value.get("apiVersion"), value.get("kind")) == ("v1", "List") else None
+    if not isinstance(items, list):
+        yield document
+        return
+    for at, item in enumerate(items):
+        here: Path = ("items", at)
+        places = {path[2:]: place for path, place in document.places.items() if path[:2] == here}
+        problems = [replace(each, path=each.path[2:]) for each in document.problems if each.path[:2] == here]
+        yield Document(item, places, problems)
 
 
 def _object(document: Document, file: str) -> Declared | Stray:
@@ -84,11 +99,11 @@ def decode(document: Document, file: str = "") -> Declared | Stray:
     """Return the AuthPolicy that a document holds, as far as it can be read, with every mistake in its form."""
     found = list(document.problems)
     manifest, errors = _validated(document.value)
-    found += [_problem(error) for error in errors]
+    found += [problem_of(error, Manifest) for error in errors]
     places: Mapping[Path, tuple[int, int]] = document.places
     if manifest is None:
         rest, further = salvaged(document.value, errors, lambda value: _validated(value)[1])
-        found += [_problem(error) for error in further]
+        found += [problem_of(error, Manifest) for error in further]
         manifest, _ = _validated(rest.value)
         places = {path: place for path, old in rest.origin.items() if (place := document.places.get(old))}
     if manifest is not None:
@@ -106,6 +121,7 @@ def decode(document: Document, file: str = "") -> Declared | Stray:
         places=document.places,
         is_partial=bool(errors),
         generation=_generation(document.value),
+        uid=_uid(document.value),
     )
     placed = tuple(whole.located(_in_file(problem, file)) for problem in found)
     return replace(whole, problems=placed, places=places) if name else Stray(placed, is_fault=True)
@@ -137,85 +153,14 @@ def _generation(value: Mapping[str, Any]) -> int:
     return generation if isinstance(generation, int) else 0
 
 
+def _uid(value: Mapping[str, Any]) -> str:
+    metadata = value.get("metadata")
+    uid = metadata.get("uid") if isinstance(metadata, dict) else None
+    return uid if isinstance(uid, str) else ""
+
+
 def _in_file(problem: Problem, file: str) -> Problem:
     return replace(problem, file=file)
-
-
-def _problem(error: ErrorDetails) -> Problem:
-    path, kind = tuple(error["loc"]), error["type"]
-    last = _called(path)
-    if kind == "extra_forbidden":
-        return Problem("AZ105", f"unknown field {path[-1]}{_did_you_mean(str(path[-1]), _fields(path[:-1]))}", path)
-    if kind == "missing":
-        return Problem("AZ106", f"{path[-1]} is missing; add it", path[:-1])
-    if kind == "literal_error":
-        allowed = str(error.get("ctx", {}).get("expected", ""))
-        known = [word.strip("' ") for word in allowed.replace(" or ", ", ").split(",")]
-        close = _did_you_mean(str(error["input"]), known) if _is_close(str(error["input"]), known) else ""
-        return Problem("AZ108", f"{last} is one of {', '.join(known)}{close}", path)
-    if kind == "value_error":
-        return Problem("AZ110", str(error["msg"]).removeprefix("Value error, "), path)
-    if kind.endswith("_type") or kind == "int_from_float":
-        return Problem("AZ107", f"{last} has the wrong type: {_wanted(error)}{_quote_hint(error)}", path)
-    if last.startswith("methods["):
-        return Problem("AZ109", f"{last}: a method is written in capitals, as in GET", path)
-    return Problem("AZ109", f"{last}: {_lower(error['msg']).replace(' after validation', '')}", path)
-
-
-def _called(path: Path) -> str:
-    """Return what people call the thing at a path: a field by its name, an item by its list's."""
-    if not path:
-        return ""
-    return f"{path[-2]}[{path[-1]}]" if isinstance(path[-1], int) and len(path) > 1 else str(path[-1])
-
-
-def _is_close(word: str, known: list[str]) -> bool:
-    return bool(get_close_matches(word.lower(), [each.lower() for each in known], n=1, cutoff=0.6))
-
-
-def _wanted(error: ErrorDetails) -> str:
-    if error["type"] == "model_type":
-        return "write fields in it, or {}"
-    if error["type"] == "list_type" and isinstance(error["input"], str):
-        return f"write a list: [{error['input']}]"
-    return _lower(error["msg"])
-
-
-def _quote_hint(error: ErrorDetails) -> str:
-    given = error["input"]
-    plain = isinstance(given, bool | int | float) and error["type"] == "string_type"
-    return f'; put it in quotes: "{str(given).lower() if isinstance(given, bool) else given}"' if plain else ""
-
-
-def _lower(text: str) -> str:
-    return text[:1].lower() + text[1:]
-
-
-def _did_you_mean(word: str, known: list[str]) -> str:
-    folded = {each.lower(): each for each in known}
-    close = get_close_matches(word.lower(), list(folded), n=1, cutoff=0.6)
-    if close:
-        return f"; did you mean {folded[close[0]]}?"
-    return f"; known here: {', '.join(known)}" if known else ""
-
-
-def _fields(path: Path) -> list[str]:
-    """Return the names of the fields that may stand at `path`."""
-    model: Any = Manifest
-    for step in path:
-        if isinstance(step, int):
-            continue
-        fields = {(field.alias or name): field for name, field in model.model_fields.items()}
-        model = _model_in(fields[step].annotation) if step in fields else None
-        if model is None:
-            return []
-    return [field.alias or name for name, field in model.model_fields.items()]
-
-
-def _model_in(annotation: Any) -> Any:  # noqa: ANN401 - a type form
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return annotation
-    return next((model for part in get_args(annotation) if (model := _model_in(part))), None)
 
 
 def _repeated(value: v1alpha1.Object, path: Path) -> Iterator[Problem]:

@@ -82,14 +82,14 @@ def _columns() -> Iterator[dict[str, Any]]:
     yield {
         "name": "Reason",
         "type": "string",
-        "description": "Why it is accepted or not, in one word.",
+        "description": "Why it is programmed or not, in one word.",
         "priority": 1,
-        "jsonPath": condition("Accepted", "reason"),
+        "jsonPath": condition("Programmed", "reason"),
     }
     yield {
         "name": "Rules",
         "type": "string",
-        "description": "The names of its rules.",
+        "description": "The name of its first rule.",
         "priority": 1,
         "jsonPath": ".spec.rules[*].name",
     }

@@ -11,7 +11,8 @@ import click
 from authz import settings
 from authz.app import SystemClock
 from authz.cli import exits
-from authz.kube.api import ConnectError, connect
+from authz.kube.api import Api, ApiError, ConnectError, connect
+from authz.kube.objects import name_of
 from authz.kube.source import KubeSource
 from authz.model.declared import Contents
 from authz.model.operator import HostGrant, ListedGateway
@@ -22,6 +23,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 # Seconds that an API server may take to tell everything.
 PATIENCE: Final = 30.0
+LOOK: Final = 0.1
 _OPTIONS = (
     click.option("--kube", is_flag=True, help="Ask about the policies of a cluster, with its routes, instead of those of files."),
     click.option(
@@ -30,7 +32,9 @@ _OPTIONS = (
         metavar="FILE",
         help="With --kube: how the API server is reached. The default is what kubectl takes, else the pod's own account.",
     ),
-    click.option("--gateway", multiple=True, metavar="NAMESPACE/NAME", help="With --kube: as authz serve is told. Repeat for more."),
+    click.option(
+        "--gateway", multiple=True, metavar="NAMESPACE/NAME", help="With --kube: a Gateway that asks the service. The default is every one."
+    ),
     click.option("--hosts-from", multiple=True, metavar="NAMESPACE[=HOST,…]", help="With --kube: as authz serve is told. Repeat for more."),
 )
 
@@ -52,9 +56,34 @@ def take_cluster(mistakes: Mistakes, given: dict[str, Any]) -> tuple[tuple[Liste
     return listed, grants
 
 
-def contents_of_cluster(kubeconfig: Path | None, gateways: Sequence[PolicyName]) -> Contents:
-    """Return everything that an API server holds; end the command where it cannot be read."""
-    return asyncio.run(_read(kubeconfig, gateways))
+def contents_of_cluster(kubeconfig: Path | None, gateways: Sequence[PolicyName]) -> tuple[Contents, tuple[PolicyName, ...]]:
+    """Return everything that an API server holds, and the Gateways that count: those given, or all that there are.
+
+    Ends the command where it cannot be read.
+    """
+    return asyncio.run(_read(kubeconfig, tuple(gateways)))
+
+
+async def _gateways(api: Api) -> tuple[PolicyName, ...]:
+    """Return the Gateways that there are; none where the API server does not know the kind, or may not tell."""
+    try:
+        found = await api.get("/apis/gateway.networking.k8s.io/v1/gateways", {})
+    except ApiError:
+        return ()
+    return tuple(name_of(each) for each in found["items"])
+
+
+async def _first(source: KubeSource) -> Contents:
+    reading = asyncio.ensure_future(source.first())
+    for _ in range(int(PATIENCE / LOOK)):
+        await asyncio.wait((reading,), timeout=LOOK)
+        why = "; ".join(f"{what}: {trouble}" for what, trouble in source.troubles() if trouble)
+        if reading.done() or "forbidden" in why:
+            break
+    if reading.done():
+        return reading.result()
+    reading.cancel()
+    return exits.fail(f"the API server has not told everything: {why or f'it is silent for {PATIENCE:g} s'}", exits.UNREADABLE)
 
 
 def _usual_kubeconfig() -> Path | None:
@@ -63,19 +92,20 @@ def _usual_kubeconfig() -> Path | None:
     return usual if usual.is_file() else None
 
 
-async def _read(kubeconfig: Path | None, gateways: Sequence[PolicyName]) -> Contents:
+async def _read(kubeconfig: Path | None, gateways: tuple[PolicyName, ...]) -> tuple[Contents, tuple[PolicyName, ...]]:
     try:
         api = await connect(kubeconfig or _usual_kubeconfig())
     except ConnectError as fault:
         exits.fail(str(fault), exits.UNREADABLE)
-    source = KubeSource(api, SystemClock(), gateways)
+    there = await _gateways(api)
+    missing = [str(name) for name in gateways if there and name not in there]
+    if missing:
+        exits.fail(f"there is no Gateway {', '.join(missing)}; there are {', '.join(map(str, there))}", exits.UNREADABLE)
+    chosen = gateways or there
+    source = KubeSource(api, SystemClock(), chosen)
     following = asyncio.create_task(source.run())
     try:
-        async with asyncio.timeout(PATIENCE):
-            return await source.first()
-    except TimeoutError:
-        why = "; ".join(f"{what}: {trouble}" for what, trouble in source.troubles() if trouble)
-        exits.fail(f"the API server has not told everything within {PATIENCE:g} s: {why or 'it is silent'}", exits.UNREADABLE)
+        return await _first(source), chosen
     finally:
         following.cancel()
         await asyncio.gather(following, return_exceptions=True)

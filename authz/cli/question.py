@@ -17,7 +17,7 @@ from authz.cli.options import operator_options, raise_mistakes, take_fetch, take
 from authz.cli.validate import text
 from authz.cli.workbench import Workbench, load, with_contents
 from authz.model.decision import Decision
-from authz.model.operator import ClientAddress
+from authz.model.operator import ClientAddress, ListedGateway
 from authz.model.request import Request
 from authz.model.trace import Trace
 from authz.policy import addresses
@@ -95,7 +95,8 @@ def answered(given: dict[str, Any]) -> Answered:
     # The address is told, so how it would be found plays no part.
     operator = replace(operator, client_address=ClientAddress(), gateways=gateways, host_grants=grants)
     if given["kube"]:
-        contents = contents_of_cluster(given["kubeconfig"], [each.name for each in gateways])
+        contents, names = contents_of_cluster(given["kubeconfig"], [each.name for each in gateways])
+        operator = replace(operator, gateways=tuple(ListedGateway(name) for name in names))
         bench = with_contents(contents, operator, fetch, FixedClock(moment))
     else:
         bench = load(paths, operator, fetch, FixedClock(moment))

@@ -104,7 +104,7 @@ def serve(**given: Any) -> int:  # noqa: ANN401 - what click gives
         namespace = given["namespace"] if given["namespace"] is not None else own_namespace()
         cluster = ClusterSettings(given["kubeconfig"], namespace, given["replica"] or gethostname(), given["snapshot"])
     of_kube = {f"--{name.replace('_', '-')}": given[name] for name in _OF_KUBE}
-    mistakes.take("--policies", lambda: settings.source(given["policies"], of_kube, kube=given["kube"]), None)
+    mistakes.take("--policies, --kube", lambda: settings.source(given["policies"], of_kube, kube=given["kube"]), None)
     chosen = Settings(
         policies=given["policies"],
         cluster=cluster,
@@ -136,6 +136,8 @@ def _with_cluster(mistakes: Mistakes, operator: Operator, given: dict[str, Any])
         lambda: settings.listed_gateways(given["gateway"], given["gateway_client_address"]),
         nowhere,
     )
+    for name in sorted(operator.unprotected_gateways - {each.name for each in listed}):
+        mistakes.found.append(f"--unprotected: {name} is not listed; add --gateway {name}")
     return replace(operator, host_grants=grants, gateways=listed)
 
 

@@ -77,14 +77,20 @@ class HttpsClient:
         host = parts.hostname or ""
         insecure = origin_of(url) in self._limits.insecure_origins
         if parts.scheme != "https" and not insecure:
-            raise FetchError(f"{url}: only https is fetched; for this origin alone: --fetch-insecure {origin_of(url)}")
+            raise FetchError(
+                f"{url}: only https is fetched; for this origin alone: --fetch-insecure {origin_of(url)} (chart: fetch.insecureOrigins)"
+            )
         address = await _vetted(host, parts.port or (443 if parts.scheme == "https" else 80), url, insecure=insecure)
         transport = httpx2.AsyncHTTPTransport(verify=_trust_in(ca) if ca else self._trust(), retries=0)
         async with httpx2.AsyncClient(transport=transport, trust_env=False, timeout=self._limits.seconds * 0.9) as client:
             request = client.build_request(
                 "GET",
                 _at(parts, address),
-                headers={"host": parts.netloc.rpartition("@")[2], "accept": "application/json", "user-agent": "ingress-authz"},
+                headers={
+                    "host": parts.netloc.rpartition("@")[2],
+                    "accept": "application/json, application/jwk-set+json, */*;q=0.1",
+                    "user-agent": "ingress-authz",
+                },
                 extensions={"sni_hostname": host},
             )
             answer = await client.send(request, stream=True, follow_redirects=False)
@@ -140,7 +146,8 @@ async def _vetted(host: str, port: int, url: str, *, insecure: bool) -> str:
         for address in addresses:
             if not is_public(address):
                 raise FetchError(
-                    f"{url}: {address} is a private or special address; for this origin alone: --fetch-insecure {origin_of(url)}"
+                    f"{url}: {address} is a private or special address; for this origin alone: "
+                    f"--fetch-insecure {origin_of(url)} (chart: fetch.insecureOrigins)"
                 )
     if not addresses:
         raise FetchError(f"{url}: {host} has no address")

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import aiohttp
+from aiohttp.http_exceptions import HttpProcessingError
 from kubernetes.aio import config
 from kubernetes.aio.client import ApiClient, Configuration
 from kubernetes.aio.config.config_exception import ConfigException
@@ -19,6 +21,7 @@ NAMESPACE_FILE: Final = Path("/var/run/secrets/kubernetes.io/serviceaccount/name
 FIELD_MANAGER: Final = "ingress-authz"
 # Watches that were cut short take a few turns of the loop to end their TLS.
 _GOODBYE: Final = 0.02
+_QUERY: Final = re.compile(r"\?\S*")
 _JSON: Final = "application/json"
 _APPLY: Final = "application/apply-patch+yaml"  # JSON is YAML, too.
 
@@ -137,8 +140,9 @@ class Api:
             if answer.status >= 300:
                 raise ApiError(answer.status, _told(await answer.text()), _seconds(answer.headers.get("Retry-After", "")))
             yield answer
-        except (aiohttp.ClientError, TimeoutError, OSError, ValueError, ConfigException) as fault:
-            raise ApiError(0, f"{type(fault).__name__}: {fault}"[:200]) from fault
+        except (aiohttp.ClientError, HttpProcessingError, TimeoutError, OSError, ValueError, ConfigException) as fault:
+            # What was asked for is long and says nothing new.
+            raise ApiError(0, f"{type(fault).__name__}: {_QUERY.sub('', str(fault))}"[:200]) from fault
         finally:
             if answer is not None:
                 answer.close()  # A watch that was left half read must not go back to the pool.
@@ -172,7 +176,8 @@ async def connect(kubeconfig: Path | None) -> Api:
     """Return a connection: by a kubeconfig where one is given, else by the pod's service account. Raises ConnectError."""
     configuration = Configuration()
     # A proxy meant for the Internet must not get between a pod and its API server.
-    configuration.client_session_kwargs = {"trust_env": False}
+    # An object has 1.5 MB at most, of which each character may be written as six.
+    configuration.client_session_kwargs = {"trust_env": False, "read_bufsize": 8 * 1024 * 1024}
     # Each watch holds a connection for minutes; the library's limit (100) would leave none for the others.
     configuration.connection_pool_maxsize = 0
 
@@ -186,7 +191,7 @@ async def connect(kubeconfig: Path | None) -> Api:
         await load()
     except (ConfigException, OSError) as fault:
         hint = "run in a pod with a service account, or name a kubeconfig with --kubeconfig FILE"
-        raise ConnectError(f"no API server is known: {fault}; {hint}") from fault
+        raise ConnectError(f"no API server is known: {str(fault).rstrip('.')}; {hint}") from fault
     client = ApiClient(configuration)
     client.user_agent = FIELD_MANAGER  # In the server's audit log, for one.
     return Api(client, load)

@@ -40,13 +40,14 @@ class Controller:
         self._clock = clock
         self._journal = journal
         self._report: Report | None = None
-        self._stood: tuple[Report, tuple[tuple[bool, bool], ...]] | None = None
+        self._stood: tuple[Report, tuple[tuple[bool, bool, str], ...]] | None = None
         self._said: dict[str, str] = {}
         self._writing = _Writing(api, source, identity, clock) if identity is not None else None
 
     def told(self, report: Report) -> None:
         """Take note of what an update came to."""
         self._report = report
+        self._source.use(frozenset(reference for state in report.states for reference in state.references))
 
     async def run(self) -> None:
         """Say what there is to say, for ever."""
@@ -84,7 +85,7 @@ class Controller:
 
     async def _stand(self, writing: "_Writing", report: Report) -> None:
         """Hand on how policies stand where that changed: by an update, or because keys came or went."""
-        keys = tuple((each.keys is not None, each.tried) for each in await in_slices(_keys(report)))
+        keys = tuple((each.keys is not None, each.tried, each.failure) for each in await in_slices(_keys(report)))
         is_news = self._stood is None or self._stood[0] is not report or self._stood[1] != keys
         if is_news:
             writing.writer.told(await in_slices(_standings(report)))

@@ -5,7 +5,7 @@ from typing import Any
 
 from authz.api.decode import decode_object
 from authz.kube import objects
-from authz.model.cluster import Grant, Route
+from authz.model.cluster import EVERY_HOST, Attachment, Grant, Route, RouteRule
 from authz.model.declared import Declared, Stray
 from authz.model.policy import PolicyName
 from authz.service.slices import Steps
@@ -45,7 +45,7 @@ class Decoded:
             if known is not None and known[0] is each and same_gateways:
                 made[key] = known
             else:
-                route = objects.route(each, listed)
+                route = _route(key, each, listed, known)
                 made[key] = each, known[1] if known is not None and known[1] == route else route
             yield
         self._routes, self._listed = made, dict(listed)
@@ -55,7 +55,27 @@ class Decoded:
 
     def grants(self, store: Mapping[str, Object]) -> frozenset[Grant]:
         """Return what the ReferenceGrants permit."""
-        return frozenset(grant for each in store.values() for grant in objects.grants(each))
+        return frozenset(grant for each in store.values() for grant in _grants(each))
+
+
+def _route(key: str, each: Object, listed: Mapping[PolicyName, Object | None], known: tuple[Object, Route] | None) -> Route:
+    """Return a route; one that cannot be read stays what it was, or may be anything at any listed Gateway."""
+    try:
+        return objects.route(each, listed)
+    except Exception:  # noqa: BLE001 - one odd object must not stop the others
+        if known is not None:
+            return known[1]
+        namespace, _, name = key.partition("/")
+        anywhere = tuple(Attachment(gateway, "", (EVERY_HOST,), is_sure=False) for gateway in listed)
+        return Route(PolicyName(namespace, name), "", (RouteRule(is_sure=False),), anywhere)
+
+
+def _grants(each: Object) -> list[Grant]:
+    """Return what a ReferenceGrant permits: nothing where it cannot be read."""
+    try:
+        return list(objects.grants(each))
+    except Exception:  # noqa: BLE001 - as above
+        return []
 
 
 def _says_the_same(one: Object, other: Object) -> bool:

@@ -50,10 +50,10 @@ class Events:
     async def run(self) -> None:
         """Write what waits, for ever."""
         while True:
-            await self._some.wait()
-            await self._write(self._waiting.popleft())
-            if not self._waiting:
+            while not self._waiting:
                 self._some.clear()
+                await self._some.wait()
+            await self._write(self._waiting.popleft())
             await self._clock.sleep(_BETWEEN)
 
     async def _write(self, event: Object) -> None:

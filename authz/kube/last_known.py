@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 from collections.abc import Mapping
+from errno import EFBIG
 from pathlib import Path
 from typing import Any, Final
 
@@ -11,6 +12,8 @@ from authz.service.slices import Steps, in_slices
 
 Objects = Mapping[str, Mapping[str, dict[str, Any]]]
 FORMAT: Final = 1
+# Characters. Two of them have room in the chart's volume: the file, and the new one beside it.
+MAX_SIZE: Final = 28 << 20
 
 
 class LastKnown:
@@ -18,20 +21,25 @@ class LastKnown:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self._one_at_a_time = asyncio.Lock()
 
     def read(self) -> Objects | None:
         """Return the objects, by resource and then by `namespace/name`; None where there is no such file, or it cannot be used."""
         try:
             found = json.loads(self.path.read_bytes())
             objects: Objects = found["objects"]
-            return objects if found["format"] == FORMAT and all(isinstance(each, dict) for each in objects.values()) else None
-        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            sound = all(_is_object(key, each) for held in objects.values() for key, each in held.items())
+            return objects if found["format"] == FORMAT and sound else None
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
             return None
 
     async def write(self, objects: Objects) -> None:
         """Replace the file. Raises OSError; what was there before stays then."""
-        text = await in_slices(_text(objects))
-        await asyncio.to_thread(self._replace, text)
+        async with self._one_at_a_time:
+            text = await in_slices(_text(objects))
+            if sum(map(len, text)) > MAX_SIZE:
+                raise OSError(EFBIG, f"larger than {MAX_SIZE >> 20} MiB")
+            await asyncio.to_thread(self._replace, text)
 
     def _replace(self, text: list[str]) -> None:
         beside = self.path.with_name(self.path.name + ".new")
@@ -39,6 +47,11 @@ class LastKnown:
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:
             file.writelines(text)
         beside.replace(self.path)
+
+
+def _is_object(key: str, each: dict[str, Any]) -> bool:
+    metadata = each["metadata"]
+    return f"{metadata.get('namespace', '')}/{metadata['name']}" == key
 
 
 def _text(objects: Objects) -> Steps[list[str]]:

@@ -74,11 +74,14 @@ def _attachments(each: Object, parent: Object, gateways: Mapping[PolicyName, Obj
     taking = [listener for listener in _listeners(gateways[gateway], ref) if _takes(listener, namespace, gateway) != "no"]
     # It was accepted, so where all listeners choose in the same way each of them took it.
     is_one = len({str(listener.get("allowedRoutes")) for listener in taking}) == 1
-    for listener in taking:
-        if found := _common(listener.get("hostname", ""), wanted):
-            is_sure = whole and (is_one or _takes(listener, namespace, gateway) == "yes")
-            named = tuple(host for host in found if host in wanted)
-            yield Attachment(gateway, listener.get("name", ""), found, named, is_sure)
+    served = [(listener, found) for listener in taking if (found := _common(listener.get("hostname", ""), wanted))]
+    if not served:
+        # Accepted, though nothing takes it now: the Gateway was edited, and may serve it as before.
+        yield Attachment(gateway, "", wanted or (EVERY_HOST,), wanted, is_sure=False)
+    for listener, found in served:
+        is_sure = whole and (is_one or _takes(listener, namespace, gateway) == "yes")
+        named = tuple(host for host in found if host in wanted)
+        yield Attachment(gateway, listener.get("name", ""), found, named, is_sure)
 
 
 def _condition(parent: Object, kind: str) -> str:

@@ -115,12 +115,18 @@ class Reflector:
             if fault.status in (400, 404, 410):
                 self.version = ""
             return "gone" if fault.status == 410 else "silent" if fault.status == 0 else "error"
+        except Exception as fault:  # noqa: BLE001 - whatever the server tells, it must be followed on
+            self.failure, self.version = f"{type(fault).__name__}: what the API server told cannot be read", ""
+            return "error"
         self.failure = ""
         return "closed"
 
     def _failed(self, fault: ApiError) -> None:
         was_answered = self.is_answered
-        self.failure, self.refusal = str(fault), fault.status
+        self.failure, self.refusal = str(fault).strip(), fault.status
+        if fault.status == 404:
+            resource = self._path.rpartition("/")[2]
+            self.failure = f"the API server does not know {resource}: install their CustomResourceDefinition"
         if self.is_answered and not was_answered:
             self._changed()
 

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any, Final
 
 from authz.kube.api import Api
+from authz.kube.contents import by_kind, is_same, permitted
 from authz.kube.decoding import Decoded
 from authz.kube.last_known import LastKnown, Objects
 from authz.kube.reflector import Pace, Reflector
@@ -13,6 +14,7 @@ from authz.kube.texts import Texts
 from authz.model.cluster import Cluster
 from authz.model.declared import Contents, Declared, Stray
 from authz.model.policy import PolicyName
+from authz.model.reference import Reference
 from authz.service.ports import Clock, SourceError
 from authz.service.slices import Steps, in_slices
 from authz.service.standing import WatchState
@@ -49,7 +51,10 @@ class KubeSource:
         self._unsaved = asyncio.Event()
         self._last_known = last_known
         self._decoded = Decoded()
-        self._last: Contents | None = None
+        self._handed: Contents | None = None
+        self._dealt_with: Contents | None = None
+        self._in_use: frozenset[Reference] = frozenset()
+        self._known_since: float | None = None
         self._was_restored = False
         self._version_of_last = ""
         self._kept_badly = ""
@@ -97,16 +102,22 @@ class KubeSource:
         until = self._clock.time() + PATIENCE
         while not await self._is_known():
             if kept is None:
-                await self._dirty.wait()
+                await self._woken_within(FIRST_LOOK)
             elif not await self._woken_within(until - self._clock.time()):
-                self._restore(kept)
-                break
+                if self._restored(kept):
+                    break
+                kept = None
             self._dirty.clear()
-        return await in_slices(self._contents())
+        self._handed = await in_slices(self._contents())
+        return self._handed
 
     async def changes(self) -> AsyncIterator[Contents | SourceError]:
         """Yield everything after each change that may matter to a decision."""
-        self.loaded_version = self._version_of_last
+        if self._handed is not None and self._dealt_with is None:
+            # What was handed out first has been dealt with, or nobody would ask for more.
+            self._dealt_with, self.loaded_version = self._handed, self._version_of_last
+        elif self._handed is not self._dealt_with:
+            self._dirty.set()  # Dealing with the last was broken off.
         took, ended = 0.0, self._clock.time()
         while True:
             await self._dirty.wait()
@@ -114,14 +125,14 @@ class KubeSource:
             await self._clock.sleep(min(max(rest, QUIET[0]), QUIET[1]))
             self._dirty.clear()
             began = self._clock.time()
-            before = self._last
             contents = await in_slices(self._contents())
-            if not self._texts.are_answered and await self._woken_within(FIRST_LOOK):
+            if self._texts.took_up_more and not self._texts.are_answered and await self._woken_within(FIRST_LOOK):
                 contents = await in_slices(self._contents())
-            if before is None or not _is_same(before, contents):
+            version, self._handed = self._version_of_last, contents
+            if self._dealt_with is None or not is_same(self._dealt_with, contents):
                 yield contents
-            # What came before was dealt with when the next is asked for.
-            self.loaded_version = self._version_of_last
+            # It has been dealt with when the next is asked for.
+            self._dealt_with, self.loaded_version = contents, version
             ended = self._clock.time()
             took = ended - began
 
@@ -140,27 +151,38 @@ class KubeSource:
         if not all(each.is_synced for each in needed) or not all(each.is_answered for each in self._reflectors):
             return False
         await in_slices(self._contents())  # From now on, what the policies refer to is followed.
-        return self._texts.are_answered
+        now = self._clock.time()
+        self._known_since = now if self._known_since is None else self._known_since
+        # A text that nobody answers for must not keep everybody waiting: its policies answer 503 meanwhile.
+        return self._texts.are_answered or now - self._known_since >= FIRST_LOOK
+
+    def use(self, references: frozenset[Reference]) -> None:
+        """Follow these too: versions of policies are in use that refer to them, though newer ones do not."""
+        if references != self._in_use:
+            self._in_use = references
+            self._dirty.set()
 
     def _contents(self) -> Steps[Contents]:
         self._version_of_last = self.policies.version
         found = yield from self._decoded.policies(self.policies.store)
         declared = tuple(each for each in found if isinstance(each, Declared))
-        references = {ref for each in declared if each.policy for issuer in each.policy.issuers for ref in issuer.references}
+        grants = self._decoded.grants(self._grants.store)
+        references = yield from permitted(declared, Cluster(grants=grants))
+        references |= self._in_use
         self._texts.follow(references)
         listed = {name: each.store.get(str(name)) for name, each in self._gateways.items()}
         routes = yield from self._decoded.routes(self._routes.store if self._routes else {}, listed)
         there = frozenset(name for name, each in listed.items() if each is not None)
-        cluster = Cluster(routes, there, self._decoded.grants(self._grants.store), self._texts.of(references))
+        cluster = Cluster(routes, there, grants, self._texts.of(references))
         strays = tuple(each for each in found if isinstance(each, Stray))
-        self._last = Contents(declared, strays, cluster=cluster, is_restored=self.is_restored)
         self._unsaved.set()
-        return self._last
+        return Contents(declared, strays, cluster=cluster, is_restored=self.is_restored)
 
     @property
     def is_restored(self) -> bool:
         """Whether something is still as the file said."""
-        return self._was_restored and not all(each.is_answered for each in self._reflectors)
+        needed = [self.policies, *([self._routes] if self._routes is not None else ())]
+        return self._was_restored and not all(each.is_synced for each in needed)
 
     @property
     def follows_routes(self) -> bool:
@@ -174,15 +196,23 @@ class KubeSource:
             # Without Gateway API there are no grants; that is no trouble unless routes are wanted.
             is_absent = each is self._grants and each.refusal == 404
             yield resource, "" if is_absent else each.failure
+        for name, each in self._gateways.items():
+            is_missing = each.is_synced and not each.store
+            yield f"gateway {name}", "there is none; correct --gateway (chart: gateways), or create it" if is_missing else ""
         yield "snapshot", self._kept_badly
 
     def watches(self) -> tuple[WatchState, ...]:
         """Return how well each kind of object is followed; of several watches of one kind, all together."""
-        by_kind: dict[str, WatchState] = {}
-        for each in [*(reflector.state() for reflector in self._reflectors), *self._texts.states()]:
-            known = by_kind.get(each.resource)
-            by_kind[each.resource] = each if known is None else known.with_another(each)
-        return tuple(by_kind.values())
+        return by_kind([*(reflector.state() for reflector in self._reflectors), *self._texts.states()])
+
+    def _restored(self, kept: Objects) -> bool:
+        """Begin with what was last known; return False where that cannot be read after all."""
+        try:
+            self._restore(kept)
+        except Exception:  # noqa: BLE001 - a file may hold anything
+            self._was_restored = False
+            return False
+        return True
 
     def _restore(self, kept: Objects) -> None:
         self._was_restored = True
@@ -205,22 +235,16 @@ class KubeSource:
     async def _write(self, last_known: LastKnown) -> None:
         if self.is_restored or not self.policies.is_synced:
             return  # What is known now is no better than what the file says.
-        self._unsaved.clear()
         gateways: dict[str, dict[str, Any]] = {key: one for each in self._gateways.values() for key, one in each.store.items()}
         routes = self._routes.store if self._routes is not None else {}
         held = {"authpolicies": self.policies.store, "referencegrants": self._grants.store, "httproutes": routes}
+        self._unsaved.clear()
+        is_written = False
         try:
             await last_known.write({**held, "gateways": gateways, "configmaps": self._texts.public()})
-            self._kept_badly = ""
+            self._kept_badly, is_written = "", True
         except OSError as fault:
             self._kept_badly = f"{last_known.path} cannot be written: {fault.strerror}; a restart needs the API server"
-
-
-def _is_same(one: Contents, other: Contents) -> bool:
-    """Return whether nothing changed that a decision could depend on: the very same objects, and the same around them."""
-    return (
-        len(one.declared) == len(other.declared)
-        and all(each is known for each, known in zip(one.declared, other.declared, strict=True))
-        and one.strays == other.strays
-        and one.cluster == other.cluster
-    )
+        finally:
+            if not is_written:
+                self._unsaved.set()  # Also where the writing was broken off.

@@ -44,13 +44,15 @@ def transitions(there: Object, status: Object) -> list[Object]:
 
     What was not said before is news where it is not well; that a policy is in force is news the first time, too.
     """
-    before = _by_type(there.get("conditions"))
-    return [
-        each
-        for each in status["conditions"]
-        if each["type"] in ("Accepted", "ResolvedRefs", PROGRAMMED)
-        and before.get(each["type"], {}).get("status", "" if each["type"] == PROGRAMMED else "True") != each["status"]
-    ]
+    before = {kind: str(each.get("status", "")) for kind, each in _by_type(there.get("conditions")).items()}
+    return [each for each in status["conditions"] if _is_news(each["type"], before.get(each["type"]), each["status"])]
+
+
+def _is_news(kind: str, before: str | None, status: str) -> bool:
+    if kind == "KeysReady":
+        return (before == "False") is not (status == "False")  # Fetching them is nothing to tell.
+    usual = "" if kind == PROGRAMMED else "True"
+    return kind in ("Accepted", "ResolvedRefs", PROGRAMMED) and (usual if before is None else before) != status
 
 
 def _ancestors(standing: Standing, last: Condition, there: list[Object], stamp: str) -> list[Object]:

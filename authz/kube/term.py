@@ -90,8 +90,9 @@ class Term:
 
     def failed(self, key: str, fault: ApiError, now: float) -> None:
         """Take note that a write failed: try it again later, and leave the server alone where nothing succeeds."""
-        self._refused[key] = (now, _REFUSED if 400 <= fault.status < 500 and fault.status not in (404, 429) else _FAILED)
-        self._failures += 1
+        self._refused[key] = (now, _REFUSED if fault.status not in (0, 404, 409, 429, 503, 504) else _FAILED)
+        # What the server says of one object is no reason to leave it alone with the others.
+        self._failures += fault.status in (0, 403, 429, 503, 504)
         rest = 2.0 ** min(self._failures - _IN_A_ROW, 8) if self._failures >= _IN_A_ROW else 0.0
         self._pause = (now, max(min(rest, _LONGEST_PAUSE), fault.retry_after))
 

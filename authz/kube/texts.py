@@ -17,18 +17,20 @@ _Named = tuple[str, str, str]
 
 
 class Texts:
-    """Follows what is referred to."""
+    """Follows what is referred to. `took_up_more`: whether the last call of `follow` began to follow something."""
 
     def __init__(self, api: Api, clock: Clock, changed: Callable[[], None], pace: Pace | None = None) -> None:
         self._api = api
         self._clock = clock
         self._changed = changed
         self._pace = pace
+        self.took_up_more = False
         self._followed: dict[_Named, tuple[Reflector, asyncio.Task[None]]] = {}
 
     def follow(self, references: Iterable[Reference]) -> None:
         """Follow the objects of these references from now on, and no others."""
         wanted = {(each.kind, each.namespace, each.name) for each in references}
+        self.took_up_more = not wanted <= self._followed.keys()
         for named in list(self._followed):
             if named not in wanted:
                 self._followed.pop(named)[1].cancel()
@@ -59,7 +61,7 @@ class Texts:
         if reflector.refusal == 403:
             plural = _PLURALS[reference.kind]
             what = f"the service may not read the {reference.kind} {reference.namespace}/{reference.name}"
-            return Missing(f"{what}: the operator grants get, list and watch on {plural} {reference.name} there (chart value references)")
+            return Missing(f"{what}: the operator grants get, list and watch on {plural} {reference.name} there (chart: references)")
         return None
 
     def states(self) -> list[WatchState]:

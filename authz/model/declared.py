@@ -22,6 +22,7 @@ class Declared:
         file: where it stands; "" where it came from elsewhere.
         places: line and column, from 1, of what stands in it, by path.
         generation: of the object, where the API server holds it.
+        uid: the API server's own name for it: one that was deleted and made anew is another.
         is_partial: whether parts that cannot be read were left out of `policy`; it is good for finding further mistakes only.
     """
 
@@ -33,6 +34,7 @@ class Declared:
     places: Mapping[Path, tuple[int, int]] = field(default_factory=dict, repr=False, compare=False)
     is_partial: bool = False
     generation: int = 0
+    uid: str = ""
 
     def located(self, problem: Problem) -> Problem:
         """Return a problem that is known by its path with file, line and column."""

@@ -1,6 +1,6 @@
 """The HTTP request that is being checked."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 
 class Request:
@@ -14,9 +14,12 @@ class Request:
         headers: lower-case names; the values of a repeated header are joined with ",".
         peer: text of the address that the proxy's downstream connection comes from; "" where unknown.
         policy: the policy that the route names (`context_extensions: policy`), or "".
+        route: the route that a Gateway may have chosen, `namespace/name`, once that was found out; the first of several.
+        gateway: that Gateway, `namespace/name`.
+        address_of: what finds the client's address in what comes through that Gateway; None: what is said for the installation.
     """
 
-    __slots__ = ("headers", "host", "method", "path", "peer", "policy", "query")
+    __slots__ = ("address_of", "gateway", "headers", "host", "method", "path", "peer", "policy", "query", "route")
 
     def __init__(self, method: str, host: str, target: str, headers: Mapping[str, str], peer: str = "", policy: str = "") -> None:
         self.method = method
@@ -25,3 +28,6 @@ class Request:
         self.headers = headers
         self.peer = peer
         self.policy = policy
+        self.route = ""
+        self.gateway = ""
+        self.address_of: Callable[[Request], int] | None = None

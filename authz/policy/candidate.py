@@ -24,17 +24,19 @@ class Candidate:
         gateway: the Gateway of the listener.
         attached: what decides for it.
         address_of: finds the client's address in what comes through this Gateway.
+        told: the names of both, as text.
         redirects: whether the rule answers by itself.
         fit: whether the rest of the match fits, once the path does; None: it does.
     """
 
-    __slots__ = ("address_of", "attached", "fit", "gateway", "redirects", "route")
+    __slots__ = ("address_of", "attached", "fit", "gateway", "redirects", "route", "told")
 
     def __init__(self, route: Route, gateway: PolicyName, attached: Attached, address_of: AddressOf) -> None:
         self.route = route.name
         self.gateway = gateway
         self.attached = attached
         self.address_of = address_of
+        self.told = str(route.name), str(gateway)
         self.redirects = False
         self.fit: Fit | None = None
 
@@ -42,6 +44,7 @@ class Candidate:
         """Return the candidate for one match of the same route. `touched`: headers on which matching proves nothing."""
         one = Candidate.__new__(Candidate)
         one.route, one.gateway, one.attached, one.address_of = self.route, self.gateway, self.attached, self.address_of
+        one.told = self.told
         one.redirects = redirects
         one.fit = _fit(match, touched)
         return one

@@ -45,6 +45,8 @@ def _decided(snapshot: Snapshot, view: View) -> Decision:
         return _told(view, _path_denial("its canonical form selects another policy or rule"), "path", "one reading")
     if candidates:
         return _through_routes(snapshot, view, candidates, policy)
+    if snapshot.has_routes and view.trace is not None:
+        view.note(Step(0, "route", "", False, f"{request.method} {request.host}{view.path}", "an accepted route that takes it"))
     if policy is None:
         return _without_policy(snapshot, view)
     decision = decide_policy(policy, view)
@@ -55,7 +57,9 @@ def _decided(snapshot: Snapshot, view: View) -> Decision:
 
 def _through_routes(snapshot: Snapshot, view: View, candidates: Sequence[Candidate], policy: CompiledPolicy | None) -> Decision:
     """Return the decision where listed Gateways may have chosen these routes: every one of them, and `policy`, must allow."""
-    view.address_of = address_through(candidates)
+    request = view.request
+    view.address_of = request.address_of = address_through(candidates)
+    request.route, request.gateway = candidates[0].told
     allowed: Decision | None = decide_policy(policy, view) if policy is not None else None
     if isinstance(allowed, Deny):
         return allowed
@@ -72,7 +76,7 @@ def _through_routes(snapshot: Snapshot, view: View, candidates: Sequence[Candida
             return allowed
     if allowed is None:
         return POLICY_NONE
-    return allowed if not view.request.policy or view.request.policy in asked else _named_too(snapshot, view, allowed)
+    return allowed if not request.policy or request.policy in asked else _named_too(snapshot, view, allowed)
 
 
 def _of_route(snapshot: Snapshot, view: View, each: Candidate, beside: CompiledPolicy | None) -> Decision | None:

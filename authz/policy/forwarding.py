@@ -32,7 +32,8 @@ def name_problem(name: str, extra: frozenset[str]) -> str:
     if len(re.split("[-_]", lower)) - 1 > MAX_SEPARATORS:
         return f"{name} has more than {MAX_SEPARATORS} separators; its look-alikes could not all be removed"
     if not lower.startswith("x-auth-") and lower not in extra:
-        return f"{name} is not the operator's to give away: use x-auth-…, or have it added with --identity-header {lower}"
+        what = f"the operator has not given {name} away"
+        return f"{what}: use x-auth-…, or have it added with --identity-header {lower} (chart: identityHeaders)"
     return ""
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
+from typing import Final
 
 from authz.model.issuer import Issuer, PlaceKind
 from authz.model.operator import Operator
@@ -11,10 +12,15 @@ from authz.policy import addresses, forwarding, hosts, paths
 from authz.policy.reachability import unreachable
 
 Path = tuple[str | int, ...]
+# Of all rules together: each costs time when the policy is loaded, while checks wait.
+MAX_MATCHES: Final = 512
 
 
 def problems(policy: Policy, operator: Operator) -> list[Problem]:
     """Return every mistake in `policy` itself; what it refers to is for `dangling`."""
+    if (matches := sum(len(rule.matches) for rule in policy.rules)) > MAX_MATCHES:
+        what = f"{matches} matches are more than the {MAX_MATCHES} that a policy may have; use prefixes and templates, or several policies"
+        return [Problem("AZ324", what, ("spec", "rules"))]
     return [
         *_target(policy),
         *_attachment(policy),
@@ -76,7 +82,9 @@ def _attachment(policy: Policy) -> Iterator[Problem]:
         yield Problem("AZ303", what, ("spec", "pathPrefixes"))
     if has_target and not policy.rules:
         place = "hosts" if policy.hosts else "targetRefs"
-        yield Problem("AZ304", "the policy has hosts but no rules, so it would deny everything; add spec.rules", ("spec", place))
+        yield Problem(
+            "AZ304", "the policy has hosts or targetRefs but no rules, so it would deny everything; add spec.rules", ("spec", place)
+        )
     if policy.override and {target.kind for target in policy.targets} != {TargetKind.GATEWAY}:
         yield Problem("AZ323", "precedence: Override is for policies of Gateways alone; leave it out", ("spec", "precedence"))
 
@@ -86,7 +94,7 @@ def _grants(policy: Policy, operator: Operator) -> Iterator[Problem]:
     for at, host in enumerate(policy.hosts):
         if not hosts.granted(operator, namespace, host):
             what = f"policies of the namespace {namespace} may not decide for {host}; the operator can allow it"
-            yield Problem("AZ207", f"{what}: --hosts-from {namespace}={host}", ("spec", "hosts", at))
+            yield Problem("AZ207", f"{what}: --hosts-from {namespace}={host} (chart: hostsFrom)", ("spec", "hosts", at))
 
 
 def _prefix_problem(prefix: str) -> str:
@@ -141,7 +149,7 @@ def _addresses(condition: AddressCondition, path: Path, operator: Operator, *, a
         yield Problem(
             "AZ307",
             "how the client's address is found has not been said, and guessing could open this to everyone: "
-            "start with --client-address peer (or x-forwarded-for, or header:NAME)",
+            "start with --client-address peer (or x-forwarded-for, or header:NAME; chart: clientAddress), or say it for one Gateway",
             path,
         )
     for at, cidr in enumerate(condition.cidrs):

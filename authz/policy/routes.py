@@ -23,12 +23,14 @@ Group = tuple[tuple[Candidate, ...], ...]
 class Bucket:
     """The matches of one host pattern at one listener, found by path: exact, then the longest prefix of whole segments."""
 
-    __slots__ = ("_found", "_inherited", "exact", "expressions", "lengths", "named", "prefixes")
+    __slots__ = ("_found", "_inherited", "exact", "expressions", "gateways", "is_protected", "lengths", "named", "prefixes")
 
     def __init__(self) -> None:
         self._found: list[tuple[Order, RouteMatch, Candidate]] = []
         self._inherited = 0
         self.named: Bucket | None = None
+        self.gateways: frozenset[PolicyName] = frozenset()
+        self.is_protected = False
         self.exact: dict[str, Group] = {}
         self.prefixes: dict[str, Group] = {}
         self.lengths: tuple[int, ...] = ()
@@ -38,6 +40,8 @@ class Bucket:
         """Add one match; `is_named`: the route names this host itself, and has it not only from its listener."""
         self._found.append((order, match, candidate))
         self._inherited += not is_named
+        self.gateways |= {candidate.gateway}
+        self.is_protected = self.is_protected or candidate.attached.decider is not None
         if is_named:
             self.named = self.named or Bucket()
             self.named._found.append((order, match, candidate))
@@ -66,12 +70,6 @@ class Bucket:
         self.prefixes = {path: _group(found) for path, found in prefixes.items()}
         self.lengths = tuple(sorted({len(prefix) for prefix in prefixes}, reverse=True))
         self._found = []
-
-    def all(self) -> Iterator[Candidate]:
-        """Yield every match."""
-        yield from self.expressions
-        for group in (*self.exact.values(), *self.prefixes.values()):
-            yield from group[0]
 
     def collect(self, request: Request, path: str, found: list[Candidate]) -> bool:
         """Add the matches that may be chosen to `found`; return whether one of them is sure to be."""
@@ -128,7 +126,7 @@ class RouteTable:
         for listener in self._listeners.values():
             for bucket in listener.values():
                 bucket.close()
-            yield
+                yield
         for host in self._hosts:
             if host != EVERY_HOST and not host.startswith("*."):
                 self._sites[host] = self._covering(host)
@@ -164,7 +162,7 @@ class RouteTable:
 
     def gateways(self, host: str) -> frozenset[PolicyName]:
         """Return the Gateways that have a route for `host`, as sent."""
-        return frozenset(each.gateway for chain in self._chains(host) for bucket in chain for each in bucket.all())
+        return frozenset(gateway for chain in self._chains(host) for bucket in chain for gateway in bucket.gateways)
 
     def meets(self, pattern: str) -> bool:
         """Return whether some host that a pattern means is one of a route to which a policy is attached."""
@@ -173,8 +171,7 @@ class RouteTable:
 
     def protects(self, host: str) -> bool:
         """Return whether a policy is attached to any route that may be meant by requests to `host`, as sent."""
-        found = [candidate for chain in self._chains(host) for bucket in chain for candidate in bucket.all()]
-        return any(each.attached.decider is not None for each in found)
+        return any(bucket.is_protected for chain in self._chains(host) for bucket in chain)
 
 
 def _order(match: RouteMatch, last: tuple[object, ...]) -> Order:

@@ -50,10 +50,24 @@ class IssuerKeys:
         keys: the keys in use; None where there are none. Replaced whole; another object means other keys.
         fetched_at: when a fetch last succeeded, Unix time; 0 where none has.
         failures: fetches that failed since then.
+        failure: why the last one failed; "" where it did not.
         tried: whether a first fetch has ended, well or not.
     """
 
-    __slots__ = ("ask_after", "asked", "due", "failures", "fetched_at", "flight", "is_fetched", "issuer", "keys", "source", "tried")
+    __slots__ = (
+        "ask_after",
+        "asked",
+        "due",
+        "failure",
+        "failures",
+        "fetched_at",
+        "flight",
+        "is_fetched",
+        "issuer",
+        "keys",
+        "source",
+        "tried",
+    )
 
     def __init__(self, issuer: Issuer) -> None:
         self.source = issuer
@@ -61,6 +75,7 @@ class IssuerKeys:
         self.keys: KeySet | None = None
         self.fetched_at = 0.0
         self.failures = 0
+        self.failure = ""
         self.due = 0.0
         self.ask_after = 0.0
         self.asked = False
@@ -158,10 +173,11 @@ class KeyRing:
                 known.keys = key_set(fetched.text, issuer.algorithms)
         except (FetchError, KeySetError) as fault:
             known.failures += 1
+            known.failure = str(fault)
             wait = min(times.first_retry * 2 ** min(known.failures - 1, 16), times.last_retry) * _jitter()
             self._journal.fetch_failed(known.issuer, str(fault), keeps=known.keys is not None)
         else:
-            known.failures = 0
+            known.failures, known.failure = 0, ""
             known.fetched_at = self._clock.time()
             age = times.refresh if fetched.max_age is None else fetched.max_age
             wait = min(max(age, times.shortest), times.longest) * 0.8 * _jitter()

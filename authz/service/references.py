@@ -104,6 +104,9 @@ class References:
         if isinstance(text, Missing):
             found.append(Problem("AZ212", text.why, path))
             return ""
+        if not text.strip():
+            found.append(Problem("AZ212", f"{reference}: it is empty; write the text into it", path))
+            return ""
         return text
 
 
@@ -130,5 +133,5 @@ def _jwks_problem(issuer: Issuer) -> str:
 def _holds_certificates(text: str) -> bool:
     try:
         return bool(x509.load_pem_x509_certificates(text.encode()))
-    except ValueError:
+    except Exception:  # noqa: BLE001 - parsing what somebody wrote raises more than it says (an unknown version, for one)
         return False

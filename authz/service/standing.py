@@ -115,7 +115,7 @@ def standing_of(state: State) -> Standing:
     """Return how a policy stands."""
     accepted, resolved = _accepted(state), _resolved(state)
     keys = _keys_ready(state.keys)
-    programmed = _programmed(state)
+    programmed = _programmed(state, next((each.reason for each in (accepted, resolved) if each.status != "True"), "NotAccepted"))
     overridden = dict(state.overridden)
     ancestors = tuple(
         (gateway, (accepted, resolved, *([_overridden(overridden[gateway])] if gateway in overridden else ())))
@@ -128,18 +128,18 @@ def standing_of(state: State) -> Standing:
 def _accepted(state: State) -> Condition:
     errors = [each for each in state.problems if each.severity is Severity.ERROR and each.code not in _REFERENCES]
     if errors:
-        more = f" (and {len(errors) - 1} more: authz validate names them all)" if len(errors) > 1 else ""
+        more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
         return Condition("Accepted", "False", "Invalid", f"{_sentence(_placed(errors[0]) + more)} {_meanwhile(state)}")
     unmet = [each.what for each in state.problems if each.code == "AZ208"]
     if unmet and not state.gateways:
         return Condition("Accepted", "False", "TargetNotFound", f"{unmet[0]}. Until then it decides nothing")
     claimed = [each.what for each in state.problems if each.code == "AZ205"]
     if state.outranked:
-        return Condition("Accepted", "False", "Conflicted", f"{claimed[0]}, or delete one")
+        return Condition("Accepted", "False", "Conflicted", claimed[0])
     beside = [each.what for each in state.problems if each.code == "AZ209"]
     if claimed or beside:
         return Condition("Accepted", "True", "Conflicted", (claimed or beside)[0])
-    return Condition("Accepted", "True", "Accepted", unmet[0] if unmet else "nothing is wrong with it")
+    return Condition("Accepted", "True", "Accepted", unmet[0] if unmet else "the spec has no mistake")
 
 
 def _placed(problem: Problem) -> str:
@@ -156,6 +156,8 @@ def _meanwhile(state: State) -> str:
     if state.in_use:
         return "The last version that was accepted stays in force"
     # For hosts of somebody else it is not even asked.
+    if state.only_defines:
+        return "Until then what it defines cannot be used"
     is_stranger = any(each.code == "AZ207" for each in state.problems)
     return "Until then it decides nothing there" if is_stranger else "Until then its requests are answered 503"
 
@@ -177,14 +179,16 @@ def _keys_ready(keys: tuple[IssuerKeys, ...]) -> Condition | None:
         )
     if not all(each.tried for each in keys):
         return Condition("KeysReady", "Unknown", "Fetching", f"the keys of {without[0]} are being fetched")
-    what = f"no keys of {without[0]}: requests with its tokens are answered 503"
-    return Condition("KeysReady", "False", "KeysUnavailable", f"{what}; look at keys.fetch_failed in the service's log")
+    first = next(each for each in keys if each.keys is None)
+    why = f" ({first.failure})" if first.failure else ""
+    what = f"no keys of {first.issuer}{why}: requests with its tokens are answered 503"
+    return Condition("KeysReady", "False", "KeysUnavailable", f"{what[:900]}; see that its server can be reached and is trusted")
 
 
-def _programmed(state: State) -> Condition | None:
+def _programmed(state: State, why_not: str) -> Condition | None:
     """Return what there is to say of a policy for which it is not the question how many replicas have loaded it."""
     if not state.accepted:
-        reason = "Stale" if state.in_use else "NotAccepted"
+        reason = "Stale" if state.in_use else why_not
         return Condition("Programmed", "False", reason, f"this version is not in use, see Accepted and ResolvedRefs. {_meanwhile(state)}")
     if state.has_targets and not state.gateways:
         return Condition("Programmed", "False", "TargetNotFound", "none of its targets is there, so it decides nothing; see Accepted")

@@ -8,6 +8,7 @@ from authz.model.declared import Declared
 from authz.model.operator import Operator
 from authz.model.policy import Mode, Policy, PolicyName, Target, TargetKind
 from authz.model.problem import Problem, Severity
+from authz.model.reference import Reference
 from authz.policy import paths
 from authz.policy.snapshot import Snapshot
 from authz.service.coverage import CoveredRoute
@@ -30,6 +31,8 @@ class State:
         gateways: the listed Gateways that its targets lead to.
         overridden: of those, the ones where an older or higher policy's rules decide instead, with that policy's name.
         outranked: whether older policies decide for everything that it claims.
+        references: what the version in use refers to.
+        only_defines: whether it decides nothing and holds definitions for others.
     """
 
     name: PolicyName
@@ -44,6 +47,8 @@ class State:
     gateways: tuple[PolicyName, ...] = ()
     overridden: tuple[tuple[PolicyName, str], ...] = ()
     outranked: bool = False
+    only_defines: bool = False
+    references: tuple[Reference, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +73,12 @@ class Used:
 def errors_in(found: Iterable[Problem]) -> list[Problem]:
     """Return those problems that keep a policy from being used."""
     return [problem for problem in found if problem.severity is Severity.ERROR]
+
+
+def failed_state(each: Declared) -> State:
+    """Return the state of an object of which not even that could be found out."""
+    problem = Problem("AZ213", "the service failed on this policy, which is a bug of it; please report it with the policy", ("spec",))
+    return State(each.name, False, False, False, False, (problem,), each.generation)
 
 
 class Judges:
@@ -98,6 +109,8 @@ class Judges:
             gateways=gateways,
             overridden=tuple(self._overridden(known, gateways)) if known is not None else (),
             outranked=known is not None and self._is_outranked(known),
+            only_defines=known is not None and known.only_defines,
+            references=tuple(ref for issuer in used.policy.issuers for ref in issuer.references) if used.policy is not None else (),
         )
 
     def still_holds(self, state: State) -> bool:
@@ -123,12 +136,13 @@ class Judges:
 
     def _why_not(self, target: Target, name: PolicyName) -> str:
         if not self._listed:
-            return f"the {target.kind} {name} is not looked at: no Gateway is listed; the operator lists those that ask us with --gateway"
+            what = f"the {target.kind} {name} is not looked at: no Gateway is listed"
+            return f"{what}; the operator lists those that ask us with --gateway (chart: gateways)"
         if target.kind is TargetKind.HTTP_ROUTE and name in self._routes:
             listed = ", ".join(map(str, sorted(self._listed)))
             return f"no listed Gateway ({listed}) has accepted the HTTPRoute {name}; see its parentRefs and status"
         if target.kind is TargetKind.GATEWAY and name not in self._listed:
-            return f"the Gateway {name} is not among those that ask us; the operator lists it with --gateway {name}"
+            return f"the Gateway {name} is not among those that ask us; the operator lists it with --gateway {name} (chart: gateways)"
         return f"there is no {target.kind} {name}; correct the name, or create it"
 
     def _overridden(self, policy: Policy, gateways: tuple[PolicyName, ...]) -> Iterable[tuple[PolicyName, str]]:
@@ -154,7 +168,7 @@ class Judges:
             return
         place = ("spec", "targetRefs" if policy.targets else "hosts")
         for each in self._snapshot.lost.get(str(policy.name), ()):
-            yield Problem("AZ205", f"{each.winner} already decides for {each.what}; narrow one of them", place, severity=Severity.WARNING)
+            yield Problem("AZ205", f"{each.winner} already decides for {each.what}; {_remedy(policy)}", place, severity=Severity.WARNING)
         if policy.mode is Mode.SHADOW:
             return
         for host in policy.hosts if self._snapshot.has_routes else ():
@@ -170,3 +184,7 @@ class Judges:
                 does = "sets" if name in touched else "takes away as a credential"
                 what = f"the HTTPRoute {chooses_by[name]} chooses by {name}, which this policy {does}: both ways must allow"
                 yield Problem("AZ210", f"{what}; match on another header there", ("spec", "rules"), severity=Severity.WARNING)
+
+
+def _remedy(policy: Policy) -> str:
+    return "add your rules to it, or delete one" if policy.targets else "narrow one of them"

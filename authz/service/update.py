@@ -4,6 +4,7 @@ A policy that breaks keeps its last accepted version and says so; what it refers
 was never accepted answers 503 where it is known for which hosts. A deleted one counts no more, at once.
 """
 
+import functools
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Final, TypeVar
@@ -21,27 +22,18 @@ from authz.policy.problems import dangling
 from authz.policy.snapshot import Snapshot
 from authz.policy.view import Reader
 from authz.service.check import SnapshotStore
+from authz.service.choice import FAULT, Choice, within_bounds
 from authz.service.coverage import coverage
 from authz.service.keyring import IssuerKeys, KeyRing
 from authz.service.reader import TokenReader
 from authz.service.references import References, own_problems
 from authz.service.slices import Steps, at_once
-from authz.service.states import Judges, Report, State, Used, errors_in
+from authz.service.states import Judges, Report, State, Used, errors_in, failed_state
 from authz.service.tokens import TokenMemory
 
 T = TypeVar("T")
 # Problems that may come only of what was left out of a policy that cannot be read whole.
 _OF_HOLES: Final = frozenset({"AZ303", "AZ304", "AZ305", "AZ306", "AZ316", "AZ317", "AZ318"})
-
-
-@dataclass(frozen=True, slots=True)
-class Choice:
-    """Which version of an object is used, with the issuers that it may name (None: some are not there), and what is missing."""
-
-    policy: Policy | None
-    issuers: dict[str, Issuer] | None
-    missing: tuple[Problem, ...]
-    lasts_for: Declared | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +48,11 @@ class Built:
 class Updater:
     """Keeps the snapshot in force in step with what is declared."""
 
-    def __init__(self, operator: Operator, ring: KeyRing, memory: TokenMemory) -> None:
+    def __init__(
+        self, operator: Operator, ring: KeyRing, memory: TokenMemory, failed: Callable[[BaseException], None] = lambda fault: None
+    ) -> None:
+        self._failed = failed
+        self._uids: dict[PolicyName, str] = {}
         self._operator = operator
         self._ring = ring
         self._memory = memory
@@ -74,10 +70,15 @@ class Updater:
     def steps(self, declared: Iterable[Declared], cluster: Cluster = ALONE) -> Steps[Report]:
         """Return the steps that do the same, a short one for each object; they must be gone to the end before the next."""
         listed = {each.name: each for each in declared}
-        self._judged = yield from _for_each(listed, self._judge)
+        self._forget_renewed(listed)
+        self._judged = yield from _for_each(listed, lambda each: self._guarded(self._judge, each, (each, (*each.problems, FAULT))))
         definers = {name: policy for name, each in listed.items() if (policy := self._sound(each)) is not None}
         references = References(definers, listed, cluster)
-        chosen = yield from _for_each(listed, lambda each: self._chosen_again(each) or self._choose(each, references))
+        nothing = Choice(None, None, (FAULT,))
+        chosen = yield from _for_each(
+            listed, lambda each: self._guarded(lambda one: self._chosen_again(one) or self._choose(one, references), each, nothing)
+        )
+        within_bounds(chosen)
         self._chosen = chosen
         self._accepted = {name: choice.policy for name, choice in chosen.items() if choice.policy is not None}
         owned = _owned(self._accepted.values())
@@ -85,10 +86,11 @@ class Updater:
         built: dict[PolicyName, Built] = {}
         for name, each in listed.items():
             choice = chosen[name]
-            if choice.policy is not None and choice.issuers is not None:
-                built[name] = self._build(choice.policy, choice.issuers, owned)
-                compiled.append(built[name].compiled)
-            elif (target := choice.policy or self._sound(each) or each.target) is not None:
+            made = self._guarded(functools.partial(self._built_by, choice, owned), each, None)
+            if made is not None:
+                built[name] = made
+                compiled.append(made.compiled)
+            elif (target := self._sound(each) or choice.policy or each.target) is not None:
                 compiled += self._stand_in(target)
             yield
         self._built = built
@@ -96,7 +98,12 @@ class Updater:
         snapshot = yield from Snapshot.steps(compiled, owned, self._operator, cluster.routes)
         self.store.current = snapshot
         judges = Judges(self._operator, cluster, snapshot)
-        self._states = yield from _for_each(listed, lambda each: self._state(each, chosen[each.name], judges))
+        self._states = yield from _for_each(
+            listed,
+            lambda each: self._guarded(
+                lambda one: self._state(one, chosen[one.name], judges), each, (chosen[each.name], failed_state(each))
+            ),
+        )
         routes = yield from coverage(snapshot, cluster.routes)
         return Report(tuple(state for _, state in self._states.values()), snapshot, routes)
 
@@ -133,12 +140,12 @@ class Updater:
         if each.policy is not None and newest != each.policy and not _touches_references(self._judged[each.name][1]):
             # Not used, for its other mistakes; but what it lacks is told with them.
             issuers, missing = references.resolve(each.policy)
-            missing += dangling(each.policy, issuers)
+            missing += _undefined(each.policy, issuers, missing)
         for policy in (newest, earlier if earlier != newest else None):
             if policy is None:
                 continue
             issuers, found = references.resolve(policy)
-            found += dangling(policy, issuers)
+            found += _undefined(policy, issuers, found)
             missing += [problem for problem in found if problem not in missing]
             if not errors_in(found):
                 lasts = policy is each.policy and not missing and not policy.refers
@@ -155,6 +162,24 @@ class Updater:
             own = own_problems(each.policy, self._operator)
             found += [each.located(problem) for problem in own if not each.is_partial or problem.code not in _OF_HOLES]
         return each, tuple(found)
+
+    def _guarded(self, work: Callable[[Declared], T], each: Declared, instead: T) -> T:
+        """Return what comes of work on one object; where that fails `instead`, for one odd object must not stop the others."""
+        try:
+            return work(each)
+        except Exception as fault:  # noqa: BLE001 - whatever it is: told, and this object alone is refused
+            self._failed(fault)
+            return instead
+
+    def _forget_renewed(self, listed: Mapping[PolicyName, Declared]) -> None:
+        """Forget what was accepted of objects that were deleted and made anew under the same name."""
+        for name, each in listed.items():
+            if self._uids.get(name, each.uid) != each.uid:
+                self._accepted.pop(name, None)
+        self._uids = {name: each.uid for name, each in listed.items()}
+
+    def _built_by(self, choice: Choice, owned: frozenset[str], each: Declared) -> Built | None:
+        return None if choice.policy is None or choice.issuers is None else self._build(choice.policy, choice.issuers, owned)
 
     def _build(self, policy: Policy, issuers: dict[str, Issuer], owned: frozenset[str]) -> Built:
         inputs = (policy, issuers, owned)
@@ -179,6 +204,12 @@ def _for_each(listed: Mapping[PolicyName, Declared], work: Callable[[Declared], 
         found[name] = work(each)
         yield
     return found
+
+
+def _undefined(policy: Policy, issuers: Mapping[str, Issuer], found: Iterable[Problem]) -> list[Problem]:
+    """Return the issuers that nobody defines; nothing where a definition is missing, for they may be in that."""
+    missing = any(problem.path[:2] == ("spec", "definitionsFrom") for problem in found)
+    return [] if missing else list(dangling(policy, issuers))
 
 
 def _touches_references(found: Iterable[Problem]) -> bool:

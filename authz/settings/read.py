@@ -57,6 +57,8 @@ def described(settings: Settings) -> Mapping[str, str]:
     """Return what is worth saying at the start, in words."""
     said = settings.operator.client_address
     found = "not said: policies with clientIP are refused" if said is None else said.header or "peer"
+    if said is None and settings.operator.says_addresses:
+        found = "said for single Gateways only"
     told = {"client_address": found, "unprotected": _unprotected(settings.operator)}
     if settings.cluster is not None:
         told["gateways"] = ", ".join(_gateway(each.name, each.client_address) for each in settings.operator.gateways) or "none is listed"

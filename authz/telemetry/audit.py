@@ -32,6 +32,8 @@ class Auditor:
     def failed(self, fault: BaseException) -> None:
         """Count an exception and write where it arose; its message might hold what a client sent, so that is left out."""
         self._metrics.faults += 1
+        while isinstance(fault, BaseExceptionGroup):
+            fault = fault.exceptions[0]
         frames = traceback.extract_tb(fault.__traceback__)[-3:]
         where = " < ".join(f"{frame.name}:{frame.lineno}" for frame in reversed(frames))
         self._lines.event("error", "fault", kind=type(fault).__name__, where=where)

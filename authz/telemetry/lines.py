@@ -66,8 +66,10 @@ class Lines:
                 "method": request.method,
                 "host": request.host,
                 "path": request.path,
-                "client_ip": text(self._address_of(request)),
-                "client_ip_source": self._address_source,
+                "route": request.route,
+                "gateway": request.gateway,
+                "client_ip": text((request.address_of or self._address_of)(request)),
+                "client_ip_source": "" if request.address_of else self._address_source,
                 "request_id": request.headers.get("x-request-id", ""),
             }
         fields["duration_us"] = round(seconds * 1e6)

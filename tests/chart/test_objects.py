@@ -528,6 +528,11 @@ def test_more_can_be_added_to_pods_and_release() -> None:
 # What is said after an installation
 
 
+PUBLIC = {"namespace": "gateways", "name": "public"}
+INTERNAL = {"namespace": "gateways", "name": "internal"}
+BY_PEER = {"clientAddress": {"how": "Peer"}}
+
+
 def notes(values: Object) -> str:
     given = json.dumps({"image": IMAGE, **values})
     result = helm("install", "authz", chart(), "--namespace", "auth-system", "--dry-run=client", "--values", "-", text=given)
@@ -553,6 +558,11 @@ def test_the_next_three_commands_are_told() -> None:
         ({}, "tls.mode is None"),
         ({"replicas": 1}, "replicas is 1"),
         ({"unprotected": {"all": True}}, "unprotected.all is on"),
+        ({"unprotected": {"hosts": ["a.example.com", "*.b.example.com"]}}, "unprotected.hosts names a.example.com, *.b.example.com."),
+        (
+            {"gateways": [PUBLIC, INTERNAL], "unprotected": {"gateways": [PUBLIC, INTERNAL]}},
+            "unprotected.gateways names gateways/public, gateways/internal.",
+        ),
         ({"rbac": {"create": False}}, "rbac.create is off"),
         (TLS, "whoever reaches the port may ask"),
         ({"tls": {"mode": "CertManager", "clientCA": {"secretName": "ca"}}}, "test.clientSecretName names none"),
@@ -560,3 +570,37 @@ def test_the_next_three_commands_are_told() -> None:
 )
 def test_what_is_dangerous_is_told_loudly(values: Object, told: str) -> None:
     assert [line for line in notes(values).splitlines() if line.startswith("WARNING: ") and told in line]
+
+
+@pytest.mark.parametrize("unprotected", [{"all": True}, {"hosts": ["a.example.com"]}, {"gateways": [PUBLIC]}])
+def test_whatever_is_unprotected_is_so_for_a_policy_that_was_deleted_too(unprotected: Object) -> None:
+    told = notes({"gateways": [PUBLIC], "unprotected": unprotected})
+    assert told.count("that no policy covers passes, and so does one whose policy was deleted.") == 1
+    assert "one whose policy was deleted" not in notes({"gateways": [PUBLIC]})
+
+
+@pytest.mark.parametrize(
+    ("values", "silent"),
+    [
+        ({}, "hosts"),
+        ({"gateways": [PUBLIC, INTERNAL]}, "hosts, gateways/public, gateways/internal"),
+        ({"gateways": [PUBLIC | BY_PEER, INTERNAL]}, "hosts, gateways/internal"),
+        ({"gateways": [PUBLIC | {"clientAddress": {"how": ""}}]}, "hosts, gateways/public"),
+        ({"gateways": [PUBLIC | BY_PEER]}, "hosts"),
+    ],
+)
+def test_where_the_clients_address_is_not_said_is_told(values: Object, silent: str) -> None:
+    assert f"Note: the client's address is not said for: {silent}. Policies with `clientIP` there are refused.\n" in notes(values)
+
+
+def test_where_the_clients_address_is_said_for_everything_nothing_is_told_of_it() -> None:
+    assert "client's address" not in notes({**BY_PEER, "gateways": [PUBLIC, INTERNAL]})
+
+
+def test_an_origin_with_tls_is_not_called_one_without() -> None:
+    private, plain = "keys are fetched from private addresses at", "keys are fetched without TLS at"
+    both = notes({"fetch": {"insecureOrigins": ["http://a.svc:8080", "https://b.svc", "https://c.svc"]}})
+    assert f"Note: {private} https://b.svc, https://c.svc.\n" in both
+    assert f"Note: {plain} http://a.svc:8080.\n" in both
+    assert plain not in notes({"fetch": {"insecureOrigins": ["https://b.svc"]}})
+    assert private not in notes({"fetch": {"insecureOrigins": ["http://a.svc"]}})

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.chart.rendering import CHART, FEATURES, IMAGE, PLACEHOLDERS, ROOT, chart, helm, refusal, rendered
+from tests.chart.rendering import CHART, FEATURES, IMAGE, PLACEHOLDERS, ROOT, chart, container, helm, objects, refusal, rendered
 
 VALUES: dict[str, Any] = yaml.safe_load((CHART / "values.yaml").read_text())
 SCHEMA: dict[str, Any] = json.loads((CHART / "values.schema.json").read_text())
@@ -148,6 +148,38 @@ def test_the_readme_has_a_row_for_each_value_and_no_other() -> None:
     rows = re.findall(r"^\| `([\w.]+)` \|", (CHART / "README.md").read_text(), re.MULTILINE)
     assert rows == list(leaves(VALUES))
     assert set(comments()) == set(LEAVES)
+
+
+def items_in_comments() -> dict[str, Any]:
+    """What stands, as a comment, below the empty lists of values.yaml: those lists with such items, and nothing else."""
+    text = (CHART / "values.yaml").read_text()
+    found: dict[str, Any] = {}
+    for group, name, block in re.findall(r"^(?:(\w+):\n(?:  .*\n)*?  )?(\w+): \[\]\n((?: *# (?!-- ).*\n)+)", text, re.MULTILINE):
+        items = yaml.safe_load("".join(f"{line.strip()[2:]}\n" for line in block.splitlines()))
+        found = merged(found, nested(f"{group}.{name}".lstrip("."), items))
+    return found
+
+
+def test_the_items_that_readme_and_values_show_are_the_same_and_become_flags() -> None:
+    (block,) = re.findall(r"^  ```yaml\n(.*?)^  ```$", (CHART / "README.md").read_text(), re.MULTILINE | re.DOTALL)
+    shown = yaml.safe_load(block)
+    assert items_in_comments() == shown
+    flags = container(objects(shown))["args"]
+    assert [each for each in flags if re.match(r"--(hosts|gateway|unprotected|fetch)", each)] == [
+        "--hosts-from=shop=shop.example.com,*.shop.example.com",
+        "--hosts-from=auth-system",
+        "--gateway=gateways/public",
+        "--gateway-client-address=gateways/public=x-forwarded-for;hops=1;trusted=10.0.0.0/8",
+        "--gateway=gateways/internal",
+        "--gateway-client-address=gateways/internal=peer",
+        "--unprotected=gateway:gateways/internal",
+        "--fetch-insecure=https://keycloak.identity.svc:8443",
+    ]
+    (role,) = (each for each in objects(shown) if each["kind"] == "Role" and each["metadata"]["namespace"] == "shop")
+    assert [(rule["resources"], rule["resourceNames"]) for rule in role["rules"]] == [
+        (["secrets"], ["partner-keys"]),
+        (["configmaps"], ["partner-ca"]),
+    ]
 
 
 def test_the_schema_refuses_what_it_does_not_know_everywhere_but_in_global() -> None:

@@ -89,7 +89,7 @@ def test_the_gateways_of_all_targets_are_told_once():
     assert found.gateways == (GATEWAY, OTHER)
 
 
-UNLISTED = "is not looked at: no Gateway is listed; the operator lists those that ask us with --gateway"
+UNLISTED = "is not looked at: no Gateway is listed; the operator lists those that ask us with --gateway (chart: gateways)"
 
 
 @pytest.mark.parametrize(
@@ -102,7 +102,7 @@ UNLISTED = "is not looked at: no Gateway is listed; the operator lists those tha
         (
             on_gateway("base", "other"),
             {},
-            "the Gateway infra/other is not among those that ask us; the operator lists it with --gateway infra/other",
+            "the Gateway infra/other is not among those that ask us; the operator lists it with --gateway infra/other (chart: gateways)",
         ),
         (
             a_policy("orders"),
@@ -144,7 +144,7 @@ def test_of_two_policies_of_a_route_the_younger_is_outranked():
     found = states(old, new)
     assert (found["shop/z"].outranked, told(found["shop/z"])) == (False, [])
     assert (found["shop/a"].outranked, told(found["shop/a"])) == (True, [("AZ205", "spec.targetRefs")])
-    assert found["shop/a"].problems[0].what == "shop/z already decides for HTTPRoute shop/orders; narrow one of them"
+    assert found["shop/a"].problems[0].what == "shop/z already decides for HTTPRoute shop/orders; add your rules to it, or delete one"
     assert found["shop/a"].accepted
 
 

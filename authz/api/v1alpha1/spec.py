@@ -107,7 +107,7 @@ class AuthPolicySpec(Object):
         ),
         (
             "has(self.rules) || !(has(self.hosts) || has(self.targetRefs))",
-            "the policy has hosts but no rules, so it would deny everything; add spec.rules",
+            "the policy has hosts or targetRefs but no rules, so it would deny everything; add spec.rules",
         ),
         (
             "!has(self.precedence) || self.precedence == 'Default'"

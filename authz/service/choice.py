@@ -1,0 +1,47 @@
+"""Which version of an object is used, and what an installation has room for."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Final
+
+from authz.model.declared import Declared
+from authz.model.issuer import Issuer
+from authz.model.policy import Mode, Policy, PolicyName
+from authz.model.problem import Problem
+
+# Headers that policies forward, in all: each is removed from every request, in every spelling.
+MAX_FORWARDED: Final = 256
+FAULT: Final = Problem("AZ213", "the service failed on this policy, which is a bug of it; please report it with the policy", ("spec",))
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """Which version of an object is used, with the issuers that it may name (None: some are not there), and what is missing."""
+
+    policy: Policy | None
+    issuers: dict[str, Issuer] | None
+    missing: tuple[Problem, ...]
+    lasts_for: Declared | None = None
+
+
+def within_bounds(chosen: dict[PolicyName, Choice]) -> None:
+    """Take those policies out of use whose forwarded headers are too many beside those of older ones."""
+    policies = [choice.policy for choice in chosen.values() if choice.policy is not None and choice.issuers is not None]
+    if len({name for policy in policies for name in _forwarded(policy)}) <= MAX_FORWARDED:
+        return
+    names: set[str] = set()
+    for policy in sorted(policies, key=lambda each: (each.created, str(each.name))):
+        own = set(_forwarded(policy))
+        if not own or len(names | own) <= MAX_FORWARDED:
+            names |= own
+            continue
+        what = f"older policies forward {len(names)} headers, and with these there are more than {MAX_FORWARDED}; forward fewer"
+        choice = chosen[policy.name]
+        chosen[policy.name] = replace(
+            choice, policy=None, issuers=None, missing=(*choice.missing, Problem("AZ325", what, ("spec", "rules"))), lasts_for=None
+        )
+
+
+def _forwarded(policy: Policy) -> Iterator[str]:
+    rules = [rule for rule in policy.rules if rule.mode is Mode.ENFORCE] if policy.mode is Mode.ENFORCE else []
+    return (header.name.lower() for rule in rules for header in rule.forward)
