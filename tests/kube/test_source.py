@@ -268,3 +268,82 @@ def test_a_file_that_is_no_snapshot_is_as_none(tmp_path: Path) -> None:
         path.write_text(text)
         assert LastKnown(path).read() is None
     assert LastKnown(tmp_path / "none.json").read() is None
+
+
+def test_a_change_whose_handling_was_broken_off_is_handed_out_again() -> None:
+    async def story() -> None:
+        first_list = stream(event("ADDED", policy("a", 1)), bookmark(2, ends_list=True), stays=False)
+        known = asyncio.Event()
+        async with following(first_list, stream(event("ADDED", policy("b", 3)), after=known)) as source:
+            await source.first()
+            known.set()
+            broken_off = source.changes()
+            assert len((await anext(broken_off)).declared) == 2  # type: ignore[union-attr]
+            await broken_off.aclose()
+            assert source.loaded_version == "2", "it was not dealt with"
+            again = await until(source, lambda found: len(found.declared) == 2)
+            assert again
+
+    asyncio.run(story())
+
+
+def test_a_text_that_nobody_answers_for_does_not_hold_up_a_start(monkeypatch: Any) -> None:
+    monkeypatch.setattr(module, "FIRST_LOOK", 0.1)
+
+    async def story() -> None:
+        async with following(listed(referring(), policy("b", 2)), apart={"secrets": [refusal(500)]}) as source:
+            contents = await source.first()
+            assert len(contents.declared) == 2
+            assert contents.cluster.texts == {}
+
+    asyncio.run(story())
+
+
+def test_what_a_policy_may_not_refer_to_is_not_even_looked_at() -> None:
+    strange = referring()
+    strange["spec"]["issuers"] = [{**ISSUER, "jwksFrom": {"kind": "Secret", "name": "idp", "namespace": "platform"}}]
+
+    async def story() -> None:
+        async with following(listed(strange), apart={"secrets": [listed(secret(jwks_json="{}"))]}) as source:
+            await source.first()
+            assert {each.resource for each in source.watches()} == {"authpolicies", "referencegrants"}
+
+    asyncio.run(story())
+
+
+def test_what_a_version_in_use_refers_to_is_followed_though_the_newest_does_not() -> None:
+    async def story() -> None:
+        async with following(listed(policy("a", 1)), apart={"secrets": [listed(secret(jwks_json="{}"))]}) as source:
+            await source.first()
+            source.use(frozenset({REFERENCE}))
+            found = await until(source, lambda found: REFERENCE in found.cluster.texts)
+            assert found.cluster.texts[REFERENCE] == "{}"
+
+    asyncio.run(story())
+
+
+def test_a_route_that_cannot_be_read_may_be_anything_and_stops_nobody() -> None:
+    name = PolicyName("infra", "gw")
+    odd = held("HTTPRoute", "odd", spec={"rules": [{"matches": [None]}], "hostnames": 7}, status={"parents": 3})
+
+    async def story() -> None:
+        apart = {"httproutes": [listed(odd)], "gateways": [listed(held("Gateway", "gw", "infra", spec={"listeners": None}))]}
+        async with following(listed(policy("a", 1)), apart=apart, gateways=[name]) as source:
+            (route,) = (await source.first()).cluster.routes
+            assert route.gateways == (name,)
+            assert not route.attachments[0].is_sure
+
+    asyncio.run(story())
+
+
+def test_a_damaged_file_is_dropped_and_the_server_waited_for(tmp_path: Path, monkeypatch: Any) -> None:
+    monkeypatch.setattr(module, "PATIENCE", 0.1)
+    file = tmp_path / "known.json"
+    file.write_text(json.dumps({"format": 1, "objects": {"authpolicies": {"shop/a": 7}}}))
+
+    async def story() -> None:
+        late = [refusal(503)] * 20 + [listed(policy("b", 7))]
+        async with following(apart={"authpolicies": late}, kept=LastKnown(file)) as source:
+            assert [str(each.name) for each in (await source.first()).declared] == ["shop/b"]
+
+    asyncio.run(story())

@@ -152,7 +152,8 @@ def test_what_is_said_to_be_answered_503_is():
         (
             ON_ROUTE,
             {"routes": (), "gateways": ()},
-            "the HTTPRoute shop/orders is not looked at: no Gateway is listed; the operator lists those that ask us with --gateway (chart: gateways). "
+            "the HTTPRoute shop/orders is not looked at: no Gateway is listed; the operator lists those that ask us with --gateway "
+            "(chart: gateways). "
             "Until then it decides nothing",
         ),
         (
