@@ -32,13 +32,13 @@ def test_a_sound_policy_is_accepted_and_programmed_and_the_columns_say_so(cluste
         async with replica(cluster.kubeconfig, namespace):
             await eventually(lambda: conditions(cluster, namespace, "orders").get("Programmed", ("",))[0] == "True")
             found = conditions(cluster, namespace, "orders")
-            assert found["Accepted"] == ("True", "Accepted", "nothing is wrong with it")
+            assert found["Accepted"] == ("True", "Accepted", "the spec has no mistake")
             assert found["ResolvedRefs"][0] == "True"
             assert "1 of 1" in found["Programmed"][2]
             columns = await asyncio.to_thread(cluster.kubectl, "get", "authpol", "-n", namespace, "-o", "wide")
             assert columns.stdout.split("\n")[0].split() == ["NAME", "TARGET", "MODE", "ACCEPTED", "PROGRAMMED", "REASON", "RULES", "AGE"]
             row = columns.stdout.split("\n")[1].split()
-            assert row[:7] == ["orders", '["localhost"]', "Enforce", "True", "True", "Accepted", "all"]
+            assert row[:7] == ["orders", '["localhost"]', "Enforce", "True", "True", "Programmed", "all"]
 
     asyncio.run(story())
     deleted(cluster, POLICIES, namespace, "orders")

@@ -108,7 +108,8 @@ async def seen_while_all_is_well(api: Api) -> None:
     await until(api, 'max(authz_routes{state="none"})', single(1))
     await until(api, 'max(authz_routes{state="policy"})', single(1))
     await until(api, 'sum(authz_status_writes_total{result="success"}) > 0', bool)
-    await until(api, 'min(authz_watch_objects{resource="httproutes"})', single(2))
+    # Other tests leave routes behind, too.
+    await until(api, 'min(authz_watch_objects{resource="httproutes"}) >= 2', bool)
     followed = await until(api, "count by (resource) (authz_watch_up == 1)", bool)
     assert {dict(labels)["resource"] for labels in followed} >= {"authpolicies", "gateways", "httproutes", "referencegrants"}
     for name in CLUSTER:

@@ -124,7 +124,7 @@ def test_a_status_is_written_once_and_a_second_pass_of_a_new_leader_changes_no_r
 
     asyncio.run(story())
     told = cluster.kubectl("get", "authpol", "-n", namespace, "-o", "wide").stdout.splitlines()
-    assert [line.split()[3:6] for line in told[1:]] == [["True", "True", "Accepted"]] * 5
+    assert [line.split()[3:6] for line in told[1:]] == [["True", "True", "Programmed"]] * 5
 
 
 def test_two_of_three_becomes_three_of_three_and_only_a_changed_status_is_a_transition(cluster: ControlPlane, namespace: str) -> None:
