@@ -23,6 +23,7 @@ pytestmark = pytest.mark.cluster
 
 ROOT = Path(__file__).parents[2]
 NAMES = [f"p{at}" for at in range(12)]
+MANY = 5_000
 
 
 def put(cluster: ControlPlane, namespace: str, name: str, *, allows: bool) -> None:
@@ -277,3 +278,40 @@ def test_a_restarted_replica_serves_from_its_file_while_the_server_is_away(clust
     asyncio.run(story())
     for name in ("steady", "late"):
         deleted(cluster, POLICIES, namespace, name)
+
+
+def test_five_thousand_policies_are_followed_and_no_decision_is_wrong_meanwhile(cluster: ControlPlane, namespace: str) -> None:
+    put(cluster, namespace, "steady", allows=True)
+    put(cluster, namespace, "shut", allows=False)
+
+    async def story() -> None:
+        async with (
+            replica(cluster.kubeconfig, namespace, gateway="") as one,
+            watched(one, steady="rule.allow", shut="rule.deny") as asked,
+            httpx2.AsyncClient(
+                verify=cluster.trust, base_url=cluster.url, headers={"authorization": f"Bearer {TOKEN}"}, trust_env=False, timeout=60
+            ) as client,
+        ):
+            numbers = iter(range(MANY))
+
+            async def create() -> None:
+                for number in numbers:
+                    spec = {"hosts": [f"h{number}.example"], "rules": NOBODY if number % 2 else EVERYONE}
+                    body = {
+                        "apiVersion": "ingress-authz.dev/v1alpha1",
+                        "kind": "AuthPolicy",
+                        "metadata": {"name": f"h{number}"},
+                        "spec": spec,
+                    }
+                    answer = await client.post(POLICIES.format(namespace), json=body)
+                    assert answer.status_code == 201, answer.text
+
+            await asyncio.gather(*(create() for _ in range(8)))
+            for number in (0, 1, MANY // 2, MANY - 1):
+                await decides(one, "rule.deny" if number % 2 else "rule.allow", f"h{number}.example", within=30)
+            await eventually(lambda: known(one) == held(cluster), within=30)
+            assert min(asked.values()) > 100
+            assert one.service.metrics.faults == 0
+
+    asyncio.run(story())
+    assert cluster.ask("DELETE", POLICIES.format(namespace)).status == 200
