@@ -314,4 +314,4 @@ def test_five_thousand_policies_are_followed_and_no_decision_is_wrong_meanwhile(
             assert one.service.metrics.faults == 0
 
     asyncio.run(story())
-    assert cluster.ask("DELETE", POLICIES.format(namespace)).status == 200
+    assert cluster.ask("DELETE", POLICIES.format(namespace), timeout=120).status == 200
