@@ -126,7 +126,7 @@ class Service:
             return DirectorySource(settings.policies)
         how = settings.cluster or ClusterSettings()
         try:
-            api = await connect(how.kubeconfig)
+            api = await connect(how.kubeconfig, lenient_ca=how.lenient_ca)
         except ConnectError as fault:
             raise StartError(str(fault)) from fault
         gateways = [each.name for each in settings.operator.gateways]

@@ -20,7 +20,7 @@ from authz.model.operator import HostGrant, ListedGateway, Operator
 from authz.settings import Address, ClusterSettings, Mistakes, Settings
 
 _FILE = click.Path(path_type=Path, dir_okay=False)
-_OF_KUBE = ("kubeconfig", "hosts_from", "gateway", "gateway_client_address", "namespace", "replica", "snapshot")
+_OF_KUBE = ("kubeconfig", "hosts_from", "gateway", "gateway_client_address", "namespace", "replica", "snapshot", "kube_lenient_ca")
 
 
 @click.command()
@@ -57,6 +57,11 @@ _OF_KUBE = ("kubeconfig", "hosts_from", "gateway", "gateway_client_address", "na
 )
 @click.option("--replica", metavar="NAME", help="With --kube: the name of this replica. The default is the host's name.")
 @click.option("--snapshot", type=_FILE, metavar="FILE", help="With --kube: keeps what was last known, for a start without an API server.")
+@click.option(
+    "--kube-lenient-ca",
+    is_flag=True,
+    help="With --kube: take the API server's certificates although they lack what RFC 5280 asks for, as those of some clouds do.",
+)
 @click.option(
     "--listen", default="127.0.0.1:9001", show_default=True, metavar="HOST:PORT", help="Where Envoy asks (gRPC). Port 0 takes any free one."
 )
@@ -102,7 +107,9 @@ def serve(**given: Any) -> int:  # noqa: ANN401 - what click gives
     if given["kube"]:
         operator = _with_cluster(mistakes, operator, given)
         namespace = given["namespace"] if given["namespace"] is not None else own_namespace()
-        cluster = ClusterSettings(given["kubeconfig"], namespace, given["replica"] or gethostname(), given["snapshot"])
+        cluster = ClusterSettings(
+            given["kubeconfig"], namespace, given["replica"] or gethostname(), given["snapshot"], given["kube_lenient_ca"]
+        )
     of_kube = {f"--{name.replace('_', '-')}": given[name] for name in _OF_KUBE}
     mistakes.take("--policies, --kube", lambda: settings.source(given["policies"], of_kube, kube=given["kube"]), None)
     chosen = Settings(

@@ -172,9 +172,13 @@ def _seconds(text: str) -> float:
     return float(text) if text.isascii() and text.isdecimal() and len(text) < 6 else 0.0
 
 
-async def connect(kubeconfig: Path | None) -> Api:
-    """Return a connection: by a kubeconfig where one is given, else by the pod's service account. Raises ConnectError."""
+async def connect(kubeconfig: Path | None, *, lenient_ca: bool = False) -> Api:
+    """Return a connection: by a kubeconfig where one is given, else by the pod's service account. Raises ConnectError.
+
+    `lenient_ca`: take certificates that lack what RFC 5280 asks for (an authority key identifier, most often), as Python before 3.13 did.
+    """
     configuration = Configuration()
+    configuration.disable_strict_ssl_verification = lenient_ca
     # A proxy meant for the Internet must not get between a pod and its API server.
     # An object has 1.5 MB at most, of which each character may be written as six.
     configuration.client_session_kwargs = {"trust_env": False, "read_bufsize": 8 * 1024 * 1024}

@@ -43,12 +43,14 @@ class ClusterSettings:
         namespace: where this service's own Leases are; "": no status is written.
         replica: the name of this replica.
         snapshot: the file that keeps what was last known; None: none.
+        lenient_ca: whether the API server's certificates may lack what RFC 5280 asks for.
     """
 
     kubeconfig: Path | None = None
     namespace: str = ""
     replica: str = ""
     snapshot: Path | None = None
+    lenient_ca: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,7 @@
 """Every verb as the API server knows it; refusals with their status; fresh credentials where the old ones are taken no more."""
 
 import asyncio
+import ssl
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -162,3 +163,17 @@ def test_more_watches_than_the_librarys_pool_has_connections_leave_room_for_othe
             await mine.close()
 
     play(story=story)
+
+
+@pytest.mark.parametrize("lenient", [False, True])
+def test_an_api_servers_certificates_are_held_against_the_standard_unless_the_operator_says_otherwise(
+    tmp_path: Path, lenient: bool
+) -> None:
+    async def story() -> None:
+        api = await connect(kubeconfig(tmp_path, "https://127.0.0.1:1", "t"), lenient_ca=lenient)
+        usual = ssl.create_default_context().verify_flags & ssl.VERIFY_X509_STRICT
+        held = api._client.rest_client.ssl_context.verify_flags & ssl.VERIFY_X509_STRICT
+        assert held == (0 if lenient else usual)
+        await api.close()
+
+    asyncio.run(story())

@@ -28,6 +28,9 @@ header:{{ .header }}
 - --kube
 - --listen={{ .Values.listenAddress }}:9001
 - --admin-listen={{ .Values.listenAddress }}:9002
+{{- if .Values.apiServer.lenientCA }}
+- --kube-lenient-ca
+{{- end }}
 {{- if .Values.snapshot.enabled }}
 - --snapshot=/var/lib/ingress-authz/snapshot.json
 {{- end }}
