@@ -177,9 +177,14 @@ class ControlPlane:
             self._processes[name] = subprocess.Popen([str(self._tools / name), *map(str, arguments)], stdout=log, stderr=log)
 
     def ask(self, method: str, path: str, body: Mapping[str, Any] | None = None, **options: Any) -> Answer:
-        """The API server's answer. Unknown fields are errors, as kubectl asks for."""
+        """The API server's answer. Unknown fields are errors, as kubectl asks for; where it asks for patience (429), it gets some."""
         params = {"fieldValidation": "Strict"} if method in ("POST", "PUT", "PATCH") else {}
-        answer = self._client.request(method, path, json=body, params=params | options.pop("params", {}), **options)
+        params |= options.pop("params", {})
+        until = time.monotonic() + 15
+        while (answer := self._client.request(method, path, json=body, params=params, **options)).status_code == 429:
+            if time.monotonic() > until:
+                break
+            _wait(0.2)  # The storage of a kind that was just defined is being made, most often.
         return Answer(answer.status_code, answer.json() if answer.content.startswith(b"{") else {"message": answer.text})
 
     def define(self, *files: Path) -> None:
