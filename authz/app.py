@@ -130,7 +130,9 @@ class Service:
         except ConnectError as fault:
             raise StartError(str(fault)) from fault
         gateways = [each.name for each in settings.operator.gateways]
-        source = KubeSource(api, self._clock, gateways, LastKnown(how.snapshot) if how.snapshot is not None else None)
+        source = KubeSource(
+            api, self._clock, gateways, LastKnown(how.snapshot) if how.snapshot is not None else None, None, how.watch_namespaces
+        )
         identity = Identity(how.namespace, how.replica) if how.namespace else None
         self._controller = Controller(api, source, identity, self._clock, self.audit)
         return source

@@ -20,7 +20,17 @@ from authz.model.operator import HostGrant, ListedGateway, Operator
 from authz.settings import Address, ClusterSettings, Mistakes, Settings
 
 _FILE = click.Path(path_type=Path, dir_okay=False)
-_OF_KUBE = ("kubeconfig", "hosts_from", "gateway", "gateway_client_address", "namespace", "replica", "snapshot", "kube_lenient_ca")
+_OF_KUBE = (
+    "kubeconfig",
+    "hosts_from",
+    "gateway",
+    "gateway_client_address",
+    "namespace",
+    "replica",
+    "snapshot",
+    "kube_lenient_ca",
+    "watch_namespace",
+)
 
 
 @click.command()
@@ -37,6 +47,12 @@ _OF_KUBE = ("kubeconfig", "hosts_from", "gateway", "gateway_client_address", "na
     multiple=True,
     metavar="NAMESPACE[=HOST,…]",
     help="With --kube: whose policies may decide for (these) hosts. Repeat for more. The default is the pod's own namespace.",
+)
+@click.option(
+    "--watch-namespace",
+    multiple=True,
+    metavar="NAME",
+    help="With --kube: read policies, routes and grants of this namespace. Repeat for more. The default is all.",
 )
 @click.option(
     "--gateway",
@@ -106,9 +122,11 @@ def serve(**given: Any) -> int:  # noqa: ANN401 - what click gives
     cluster = None
     if given["kube"]:
         operator = _with_cluster(mistakes, operator, given)
+        everywhere: tuple[str, ...] = ()
+        watched = mistakes.take("--watch-namespace", lambda: settings.namespaces(given["watch_namespace"]), everywhere)
         namespace = given["namespace"] if given["namespace"] is not None else own_namespace()
         cluster = ClusterSettings(
-            given["kubeconfig"], namespace, given["replica"] or gethostname(), given["snapshot"], given["kube_lenient_ca"]
+            given["kubeconfig"], namespace, given["replica"] or gethostname(), given["snapshot"], given["kube_lenient_ca"], watched
         )
     of_kube = {f"--{name.replace('_', '-')}": given[name] for name in _OF_KUBE}
     mistakes.take("--policies, --kube", lambda: settings.source(given["policies"], of_kube, kube=given["kube"]), None)

@@ -84,6 +84,11 @@ class Reflector:
         up = self.is_synced and not self.failure
         return WatchState(self._path.rpartition("/")[2], up, self.contact, len(self.store), dict(self._restarts), dict(self._lists))
 
+    def covers(self, key: str) -> bool:
+        """Return whether an object of this `namespace/name` is one that is followed here."""
+        _, found, rest = self._path.partition("/namespaces/")
+        return not found or key.partition("/")[0] == rest.partition("/")[0]
+
     def restore(self, objects: Mapping[str, Object]) -> None:
         """Begin with what was known at an earlier time; it counts until the server has told everything."""
         if not self.is_synced:

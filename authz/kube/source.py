@@ -1,14 +1,16 @@
 """AuthPolicies of an API server, with everything around them, as a source. Satisfies service.ports.Source."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
 from authz.kube.api import Api
 from authz.kube.contents import by_kind, is_same, permitted
 from authz.kube.decoding import Decoded
+from authz.kube.followed import Followed
 from authz.kube.last_known import LastKnown, Objects
+from authz.kube.pacing import either
 from authz.kube.reflector import Pace, Reflector
 from authz.kube.texts import Texts
 from authz.model.cluster import Cluster
@@ -34,7 +36,7 @@ KEEP_EVERY: Final = 10.0
 
 
 class KubeSource:
-    """Follows AuthPolicies of all namespaces; the routes of the listed Gateways; grants; and what policies refer to.
+    """Follows AuthPolicies of all namespaces, or of some; the routes of the listed Gateways; grants; and what policies refer to.
 
     Attributes:
         policies: follows the AuthPolicies.
@@ -43,7 +45,13 @@ class KubeSource:
     """
 
     def __init__(
-        self, api: Api, clock: Clock, gateways: Iterable[PolicyName] = (), last_known: LastKnown | None = None, pace: Pace | None = None
+        self,
+        api: Api,
+        clock: Clock,
+        gateways: Iterable[PolicyName] = (),
+        last_known: LastKnown | None = None,
+        pace: Pace | None = None,
+        namespaces: Sequence[str] = (),
     ) -> None:
         self._api = api
         self._clock = clock
@@ -54,28 +62,32 @@ class KubeSource:
         self._handed: Contents | None = None
         self._dealt_with: Contents | None = None
         self._in_use: frozenset[Reference] = frozenset()
-        self._known_since: float | None = None
+        self._known_since = 0.0
         self._was_restored = False
         self._version_of_last = ""
         self._kept_badly = ""
 
         def following(path: str, **narrowed: str) -> Reflector:
             # What must be there is asked for soon again; without Gateway API there may be no grants for ever.
-            absent = replace(pace or Pace(), absent=2.0) if path != GRANTS and pace is None else pace
+            absent = replace(pace or Pace(), absent=2.0) if "referencegrants" not in path and pace is None else pace
             return Reflector(api.narrowed(**narrowed) if narrowed else api, path, clock, self._dirty.set, absent)
 
+        def everywhere(path: str) -> Followed:
+            base, _, plural = path.rpartition("/")
+            return Followed([following(f"{base}/namespaces/{name}/{plural}") for name in namespaces] or [following(path)])
+
         self.loaded_version = ""
-        self.policies = following(POLICIES)
-        self._grants = following(GRANTS)
+        self.policies = everywhere(POLICIES)
+        self._grants = everywhere(GRANTS)
         self._gateways = {
             name: following(f"{_GATEWAY_API}/v1/namespaces/{name.namespace}/gateways", fieldSelector=f"metadata.name={name.name}")
             for name in gateways
         }
-        self._routes = following(ROUTES) if self._gateways else None
+        self._routes = everywhere(ROUTES) if self._gateways else None
         self._texts = Texts(api, clock, self._dirty.set, pace)
 
     @property
-    def _reflectors(self) -> list[Reflector]:
+    def _reflectors(self) -> list[Reflector | Followed]:
         return [self.policies, self._grants, *([self._routes] if self._routes else ()), *self._gateways.values()]
 
     async def run(self) -> None:
@@ -138,23 +150,17 @@ class KubeSource:
 
     async def _woken_within(self, seconds: float) -> bool:
         """Wait for something to be heard from the server; return False where nothing is for so long."""
-        heard, late = asyncio.ensure_future(self._dirty.wait()), asyncio.ensure_future(self._clock.sleep(max(seconds, 0)))
-        try:
-            done, _ = await asyncio.wait((heard, late), return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            heard.cancel()
-            late.cancel()
-        return heard in done
+        await either(self._dirty, self._clock, max(seconds, 0))
+        return self._dirty.is_set()
 
     async def _is_known(self) -> bool:
         needed = [self.policies, *([self._routes] if self._routes is not None else ())]
         if not all(each.is_synced for each in needed) or not all(each.is_answered for each in self._reflectors):
             return False
         await in_slices(self._contents())  # From now on, what the policies refer to is followed.
-        now = self._clock.time()
-        self._known_since = now if self._known_since is None else self._known_since
+        self._known_since = self._known_since or self._clock.time()
         # A text that nobody answers for must not keep everybody waiting: its policies answer 503 meanwhile.
-        return self._texts.are_answered or now - self._known_since >= FIRST_LOOK
+        return self._texts.are_answered or self._clock.time() - self._known_since >= FIRST_LOOK
 
     def use(self, references: frozenset[Reference]) -> None:
         """Follow these too: versions of policies are in use that refer to them, though newer ones do not."""
@@ -172,11 +178,9 @@ class KubeSource:
         self._texts.follow(references)
         listed = {name: each.store.get(str(name)) for name, each in self._gateways.items()}
         routes = yield from self._decoded.routes(self._routes.store if self._routes else {}, listed)
-        there = frozenset(name for name, each in listed.items() if each is not None)
-        cluster = Cluster(routes, there, grants, self._texts.of(references))
-        strays = tuple(each for each in found if isinstance(each, Stray))
+        cluster = Cluster(routes, frozenset(name for name in listed if listed[name]), grants, self._texts.of(references))
         self._unsaved.set()
-        return Contents(declared, strays, cluster=cluster, is_restored=self.is_restored)
+        return Contents(declared, tuple(each for each in found if isinstance(each, Stray)), cluster=cluster, is_restored=self.is_restored)
 
     @property
     def is_restored(self) -> bool:
@@ -207,24 +211,20 @@ class KubeSource:
 
     def _restored(self, kept: Objects) -> bool:
         """Begin with what was last known; return False where that cannot be read after all."""
+        self._was_restored = True
         try:
-            self._restore(kept)
+            self.policies.restore(kept.get("authpolicies", {}))
+            self._grants.restore(kept.get("referencegrants", {}))
+            if self._routes is not None:
+                self._routes.restore(kept.get("httproutes", {}))
+            for name, each in self._gateways.items():
+                each.restore({key: one for key, one in kept.get("gateways", {}).items() if key == str(name)})
+            for _ in self._contents():
+                pass
+            self._texts.restore(kept.get("configmaps", {}))
         except Exception:  # noqa: BLE001 - a file may hold anything
             self._was_restored = False
-            return False
-        return True
-
-    def _restore(self, kept: Objects) -> None:
-        self._was_restored = True
-        self.policies.restore(kept.get("authpolicies", {}))
-        self._grants.restore(kept.get("referencegrants", {}))
-        if self._routes is not None:
-            self._routes.restore(kept.get("httproutes", {}))
-        for name, each in self._gateways.items():
-            each.restore({key: one for key, one in kept.get("gateways", {}).items() if key == str(name)})
-        for _ in self._contents():
-            pass
-        self._texts.restore(kept.get("configmaps", {}))
+        return self._was_restored
 
     async def _keep(self, last_known: LastKnown) -> None:
         while True:
@@ -235,13 +235,13 @@ class KubeSource:
     async def _write(self, last_known: LastKnown) -> None:
         if self.is_restored or not self.policies.is_synced:
             return  # What is known now is no better than what the file says.
-        gateways: dict[str, dict[str, Any]] = {key: one for each in self._gateways.values() for key, one in each.store.items()}
-        routes = self._routes.store if self._routes is not None else {}
-        held = {"authpolicies": self.policies.store, "referencegrants": self._grants.store, "httproutes": routes}
+        held: dict[str, Mapping[str, dict[str, Any]]] = {"authpolicies": self.policies.store, "referencegrants": self._grants.store}
+        held["httproutes"] = self._routes.store if self._routes is not None else {}
+        held["gateways"] = {key: one for each in self._gateways.values() for key, one in each.store.items()}
         self._unsaved.clear()
         is_written = False
         try:
-            await last_known.write({**held, "gateways": gateways, "configmaps": self._texts.public()})
+            await last_known.write({**held, "configmaps": self._texts.public()})
             self._kept_badly, is_written = "", True
         except OSError as fault:
             self._kept_badly = f"{last_known.path} cannot be written: {fault.strerror}; a restart needs the API server"

@@ -1,6 +1,6 @@
 """Settings: one frozen value. Flags first, then environment, then defaults; every mistake is reported at once."""
 
-from authz.settings.operator import client_address, host_grants, listed_gateways, operator
+from authz.settings.operator import client_address, host_grants, listed_gateways, namespaces, operator
 from authz.settings.read import address, described, fetch_limits, source, tls_files
 from authz.settings.values import Address, ClusterSettings, Mistakes, Settings, SettingsError
 
@@ -16,6 +16,7 @@ __all__ = [
     "fetch_limits",
     "host_grants",
     "listed_gateways",
+    "namespaces",
     "operator",
     "source",
     "tls_files",

@@ -69,6 +69,14 @@ def host_grants(written: Sequence[str], own: str) -> tuple[HostGrant, ...]:
     return tuple(grants) if written or not own else (HostGrant(own),)
 
 
+def namespaces(written: Sequence[str]) -> tuple[str, ...]:
+    """Return names of namespaces, each once. Raises ValueError."""
+    wrong = [each for each in written if not _NAMESPACE.fullmatch(each)]
+    if wrong:
+        raise ValueError(f"{', '.join(wrong)} is no name of a namespace")
+    return tuple(dict.fromkeys(written))
+
+
 def listed_gateways(names: Sequence[str], addressed: Sequence[str]) -> tuple[ListedGateway, ...]:
     """Return the Gateways that ask us: `NAMESPACE/NAME` each, and for some of them `NAMESPACE/NAME=HOW` with the client's address.
 

@@ -44,6 +44,7 @@ class ClusterSettings:
         replica: the name of this replica.
         snapshot: the file that keeps what was last known; None: none.
         lenient_ca: whether the API server's certificates may lack what RFC 5280 asks for.
+        watch_namespaces: where AuthPolicies, routes and grants are read; (): in all.
     """
 
     kubeconfig: Path | None = None
@@ -51,6 +52,7 @@ class ClusterSettings:
     replica: str = ""
     snapshot: Path | None = None
     lenient_ca: bool = False
+    watch_namespaces: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

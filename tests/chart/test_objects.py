@@ -604,3 +604,16 @@ def test_an_origin_with_tls_is_not_called_one_without() -> None:
     assert f"Note: {plain} http://a.svc:8080.\n" in both
     assert plain not in notes({"fetch": {"insecureOrigins": ["https://b.svc"]}})
     assert private not in notes({"fetch": {"insecureOrigins": ["http://a.svc"]}})
+
+
+def test_with_namespaces_named_there_are_no_rights_elsewhere() -> None:
+    found = of_feature("some-namespaces")
+    assert "--watch-namespace=shop" in arguments(found)
+    named = [
+        each for each in found if each["kind"] in ("ClusterRole", "ClusterRoleBinding") and "aggregate" not in each["metadata"]["name"]
+    ]
+    assert not [each for each in named if each["metadata"]["name"] == "auth-system-authz-ingress-authz"]
+    roles = {(each["metadata"]["namespace"], rule["resources"][0]) for each in found if each["kind"] == "Role" for rule in each["rules"]}
+    policies = ("authpolicies", "authpolicies/status", "events", "referencegrants", "httproutes")
+    expected = {(namespace, resource) for namespace in ("shop", "platform") for resource in policies}
+    assert roles == expected | {("infra", "gateways"), ("auth-system", "leases")}

@@ -102,6 +102,7 @@ def test_a_demo_without_envoy_is_told(tmp_path: Path) -> None:
         (("--kube", "--kubeconfig", "/nowhere"), "--kubeconfig /nowhere: no such file"),
         (("--policies", ".", "--gateway", "a/b", "--snapshot", "x"), "--gateway, --snapshot go with --kube"),
         (("--kube", "--gateway", "b"), "b is not NAMESPACE/NAME"),
+        (("--kube", "--watch-namespace", "UP"), "UP is no name of a namespace"),
         (("--kube", "--hosts-from", "UP"), "UP is not NAMESPACE or NAMESPACE=HOST,…"),
         (("--kube", "--hosts-from", "shop=*"), "shop=* is not NAMESPACE or NAMESPACE=HOST,…"),
     ],

@@ -3,6 +3,7 @@
 import itertools
 import shutil
 import subprocess
+import sys
 import time
 from base64 import b64encode
 from collections.abc import Callable, Iterator
@@ -447,3 +448,20 @@ def test_the_image_runs_as_a_pod_by_nothing_but_what_a_kubelet_mounts(
         asked = run(tree, mounts["/tmp"], "/usr/bin/authz", name, addresses["listen"], *expected)
         assert (asked.returncode, asked.stdout.count("ok ")) == (0, 4), asked.stdout + asked.stderr
         until((mounts["/var/lib/ingress-authz"] / "snapshot.json").exists, 20)
+
+
+def test_a_pod_with_rights_in_some_namespaces_serves_these_and_is_told_of_no_other(release: Release, tmp_path: Path) -> None:
+    shop = a_namespace(release.cluster, f"{release.namespace}-shop")
+    release.values |= {"watchNamespaces": [shop], "hostsFrom": [{"namespace": shop}, {"namespace": release.namespace}]}
+    release.install()
+    policy(release.cluster, shop, "orders", EVERYONE, hosts=["shop.example"])
+    policy(release.cluster, release.namespace, "orders", EVERYONE, hosts=["own.example"])
+    own = {"headers": {"authorization": f"Bearer {release.token()}"}}
+    assert release.cluster.ask("GET", POLICIES.format(shop), **own).status == 200
+    assert release.cluster.ask("GET", POLICIES.format(release.namespace), **own).status == 403
+    with release.pod(tmp_path / "pod") as pod:
+        words = ["--expect", "allow GET https://shop.example/", "--expect", "deny policy.none GET https://own.example/"]
+        asked = subprocess.run(
+            [sys.executable, "-m", "authz", "selftest", pod.checks, *words], capture_output=True, text=True, check=False, timeout=60
+        )
+        assert asked.returncode == 0, asked.stdout + asked.stderr

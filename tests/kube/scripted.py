@@ -100,7 +100,8 @@ class Scripted:
         self.asked.append(dict(request.query_params))
         body = await request.body()
         self.requests.append((request, json.loads(body) if body else None))
-        apart = self.apart.get(request.url.path.rpartition("/")[2])
+        path = request.url.path
+        apart = next((replies for resource, replies in self.apart.items() if path.endswith(resource)), None)
         if apart is not None:
             return (apart.pop(0) if len(apart) > 1 else apart[0])(request)
         reply = self.script.pop(0) if self.script else stream()

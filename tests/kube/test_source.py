@@ -347,3 +347,32 @@ def test_a_damaged_file_is_dropped_and_the_server_waited_for(tmp_path: Path, mon
             assert [str(each.name) for each in (await source.first()).declared] == ["shop/b"]
 
     asyncio.run(story())
+
+
+def test_some_namespaces_are_followed_as_if_they_were_all() -> None:
+    async def story() -> None:
+        server = Scripted(
+            apart={
+                "/namespaces/shop/authpolicies": [listed(policy("a", 3), version=7)],
+                "/namespaces/platform/authpolicies": [listed(policy("b", 4, "platform"), version=9)],
+                "referencegrants": ABSENT,
+            }
+        )
+        source = KubeSource(await server.start(), SystemClock(), pace=PACE, namespaces=("shop", "platform"))
+        task = asyncio.create_task(source.run())
+        try:
+            async with asyncio.timeout(10):
+                contents = await source.first()
+            assert sorted(str(each.name) for each in contents.declared) == ["platform/b", "shop/a"]
+            assert source.policies.version == "7", "the one that is behind counts"
+            (policies,) = (each for each in source.watches() if each.resource == "authpolicies")
+            assert (policies.objects, policies.is_up) == (2, True)
+            source.policies.restore({"shop/z": policy("z", 1), "other/z": policy("z", 1, "other")})
+            assert set(source.policies.store) == {"shop/a", "platform/b"}, "what the server told is not overwritten"
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+            await source.close()
+            await server.stop()
+
+    asyncio.run(story())

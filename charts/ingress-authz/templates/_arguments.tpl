@@ -28,6 +28,9 @@ header:{{ .header }}
 - --kube
 - --listen={{ .Values.listenAddress }}:9001
 - --admin-listen={{ .Values.listenAddress }}:9002
+{{- range .Values.watchNamespaces }}
+- --watch-namespace={{ . }}
+{{- end }}
 {{- if .Values.apiServer.lenientCA }}
 - --kube-lenient-ca
 {{- end }}
