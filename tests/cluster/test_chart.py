@@ -203,7 +203,7 @@ def test_pods_are_admitted_where_the_standard_restricted_is_enforced(release: Re
 
 @pytest.mark.parametrize("feature", FEATURES, ids=lambda path: path.stem)
 def test_the_server_takes_every_object_of_every_feature(plane: ControlPlane, first: Release, release: Release, feature: Path) -> None:
-    for name in ("auth-system", "shop", "infra"):
+    for name in ("auth-system", "shop", "infra", "platform"):
         a_namespace(plane, name)
     result = release.helm("template", release.name, chart(), "--values", feature, "--set", "crds.enabled=false")
     found = [each for each in yaml.safe_load_all(result.stdout) if each]
