@@ -29,6 +29,7 @@ from authz.service.states import errors_in
 from authz.service.targets import unknown_targets
 from authz.service.tokens import TokenMemory
 from authz.service.update import Updater
+from authz.service.waiting import first_of
 from authz.settings import Address, ClusterSettings, Settings, described
 from authz.telemetry.audit import Auditor
 from authz.telemetry.lines import Lines
@@ -154,22 +155,15 @@ class Service:
         if self._controller is None:
             await self._load_first(source)
             return True
-        loading, stop = asyncio.ensure_future(self._load_first(source)), asyncio.ensure_future(stopped.wait())
-        try:
-            await asyncio.wait((loading, stop), return_when=asyncio.FIRST_COMPLETED)
-            if loading.done():
-                loading.result()
-            return loading.done()
-        finally:
-            loading.cancel()
-            stop.cancel()
+        loading = asyncio.ensure_future(self._load_first(source))
+        await first_of(loading, stopped.wait())
+        if loading.done():
+            loading.result()
+        return loading.done()
 
     async def _tried_first(self, stopped: asyncio.Event) -> None:
         """Wait until keys have been tried for, but no longer than a few seconds: issuers may be silent."""
-        tries, stop = asyncio.ensure_future(self._ring.first_tries()), asyncio.ensure_future(stopped.wait())
-        await asyncio.wait((tries, stop), timeout=FIRST_TRIES, return_when=asyncio.FIRST_COMPLETED)
-        for each in (tries, stop):
-            each.cancel()
+        await first_of(self._ring.first_tries(), stopped.wait(), seconds=FIRST_TRIES)
 
     async def _load_first(self, source: Source) -> None:
         try:

@@ -37,7 +37,7 @@ def policy_of(name: PolicyName, generation: int, spec: v1alpha1.AuthPolicySpec, 
         generation=generation,
         hosts=tuple(spec.hosts or ()),
         path_prefixes=tuple(spec.path_prefixes or ()),
-        targets=tuple(Target(TargetKind(ref.kind), ref.name) for ref in spec.target_refs or ()),
+        targets=_targets(spec.target_refs),
         override=spec.precedence == "Override",
         mode=Mode(spec.mode),
         preflight=spec.preflight == "Allow",
@@ -49,6 +49,10 @@ def policy_of(name: PolicyName, generation: int, spec: v1alpha1.AuthPolicySpec, 
         denied=_denied(spec.denied) if spec.denied else Denied(),
         created=created,
     )
+
+
+def _targets(refs: list[v1alpha1.TargetRef] | None) -> tuple[Target, ...]:
+    return tuple(Target(TargetKind(ref.kind), ref.name) for ref in refs or ())
 
 
 class _Target(BaseModel):
@@ -70,7 +74,7 @@ def target_of(name: PolicyName, spec: Any) -> Policy | None:  # noqa: ANN401 - a
         generation=0,
         hosts=tuple(target.hosts),
         path_prefixes=tuple(target.pathPrefixes),
-        targets=tuple(Target(TargetKind(ref.kind), ref.name) for ref in target.targetRefs),
+        targets=_targets(target.targetRefs),
         mode=Mode(target.mode),
         preflight=False,
         definitions_from=(),

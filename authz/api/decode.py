@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from difflib import get_close_matches
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import ErrorDetails
@@ -18,6 +18,7 @@ from authz.model.policy import PolicyName
 from authz.model.problem import Problem, Severity
 
 Path = tuple[str | int, ...]
+T = TypeVar("T")
 API_VERSION: Final = f"{v1alpha1.GROUP}/{v1alpha1.VERSION}"
 
 
@@ -120,8 +121,8 @@ def decode(document: Document, file: str = "") -> Declared | Stray:
         file=file,
         places=document.places,
         is_partial=bool(errors),
-        generation=_generation(document.value),
-        uid=_uid(document.value),
+        generation=_of_metadata(document.value, "generation", 0),
+        uid=_of_metadata(document.value, "uid", ""),
     )
     placed = tuple(whole.located(_in_file(problem, file)) for problem in found)
     return replace(whole, problems=placed, places=places) if name else Stray(placed, is_fault=True)
@@ -147,16 +148,11 @@ def _name(value: Mapping[str, Any]) -> PolicyName | None:
     return PolicyName(metadata.namespace, metadata.name)
 
 
-def _generation(value: Mapping[str, Any]) -> int:
+def _of_metadata(value: Mapping[str, Any], key: str, otherwise: T) -> T:
+    """Return what the metadata say, also where the object cannot be read whole; `otherwise` where they say nothing of that type."""
     metadata = value.get("metadata")
-    generation = metadata.get("generation") if isinstance(metadata, dict) else None
-    return generation if isinstance(generation, int) else 0
-
-
-def _uid(value: Mapping[str, Any]) -> str:
-    metadata = value.get("metadata")
-    uid = metadata.get("uid") if isinstance(metadata, dict) else None
-    return uid if isinstance(uid, str) else ""
+    found = metadata.get(key) if isinstance(metadata, dict) else None
+    return found if isinstance(found, type(otherwise)) else otherwise
 
 
 def _in_file(problem: Problem, file: str) -> Problem:

@@ -13,6 +13,7 @@ from authz.app import SystemClock
 from authz.cli import exits
 from authz.kube.api import Api, ApiError, ConnectError, connect
 from authz.kube.objects import name_of
+from authz.kube.resources import GATEWAYS
 from authz.kube.source import KubeSource
 from authz.model.declared import Contents
 from authz.model.operator import HostGrant, ListedGateway
@@ -67,7 +68,7 @@ def contents_of_cluster(kubeconfig: Path | None, gateways: Sequence[PolicyName])
 async def _gateways(api: Api) -> tuple[PolicyName, ...]:
     """Return the Gateways that there are; none where the API server does not know the kind, or may not tell."""
     try:
-        found = await api.get("/apis/gateway.networking.k8s.io/v1/gateways", {})
+        found = await api.get(GATEWAYS, {})
     except ApiError:
         return ()
     return tuple(name_of(each) for each in found["items"])

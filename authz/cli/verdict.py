@@ -10,6 +10,7 @@ from authz.cli.question import Answered
 from authz.model.advice import ADVICE
 from authz.model.decision import Allow, Decision
 from authz.model.declared import Declared
+from authz.model.problem import written
 from authz.model.reason import Reason
 from authz.model.trace import Step
 from authz.telemetry.terminal import plain
@@ -113,11 +114,7 @@ def place_of(answered: Answered, decision: Decision, what: str) -> str:
 
 
 def _where(declared: Declared, path: tuple[str | int, ...]) -> str:
-    return f"{declared.file}:{declared.place(path)[0]}" if declared.file else _written(path)
-
-
-def _written(path: tuple[str | int, ...]) -> str:
-    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path).removeprefix(".")
+    return f"{declared.file}:{declared.place(path)[0]}" if declared.file else written(path)
 
 
 def _item_path(path: tuple[str | int, ...], owner: Any, decision: Decision) -> tuple[str | int, ...]:  # noqa: ANN401 - a Rule or Policy
@@ -154,5 +151,5 @@ def _step_json(step: Step) -> dict[str, Any]:
         "holds": step.holds,
         "got": step.got,
         "want": step.want,
-        "path": _written(step.path),
+        "path": written(step.path),
     }

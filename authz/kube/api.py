@@ -28,6 +28,12 @@ _APPLY: Final = "application/apply-patch+yaml"  # JSON is YAML, too.
 Object = dict[str, Any]
 
 
+def key_of(each: Object) -> str:
+    """Return `namespace/name` of an object."""
+    metadata = each["metadata"]
+    return f"{metadata.get('namespace', '')}/{metadata['name']}"
+
+
 class ApiError(Exception):
     """The API server refuses, or cannot be reached.
 
@@ -40,6 +46,10 @@ class ApiError(Exception):
         super().__init__(message)
         self.status = status
         self.retry_after = retry_after
+
+    def told(self, grant: str) -> str:
+        """Return the message, and for one who may not (403) what to grant."""
+        return f"{self}; grant {grant}" if self.status == 403 else str(self)
 
 
 class ConnectError(Exception):

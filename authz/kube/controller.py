@@ -1,6 +1,7 @@
 """What a replica does for its cluster besides answering: says how policies stand, and how well it follows them itself."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -32,15 +33,25 @@ class Identity:
     replica: str
 
 
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """Of an update's report, what is looked at again and again."""
+
+    report: Report
+    keys: tuple[IssuerKeys, ...]
+    not_in_use: frozenset[PolicyName]
+
+
 class Controller:
-    """Satisfies service.ports.Herald. Without an identity nothing is written."""
+    """Says it, for ever. Without an identity nothing is written."""
 
     def __init__(self, api: Api, source: KubeSource, identity: Identity | None, clock: Clock, journal: Journal) -> None:
         self._source = source
         self._clock = clock
         self._journal = journal
         self._report: Report | None = None
-        self._stood: tuple[Report, tuple[tuple[bool, bool, str], ...]] | None = None
+        self._looked: _Look | None = None
+        self._stood: tuple[tuple[bool, bool, str], ...] | None = None
         self._said: dict[str, str] = {}
         self._writing = _Writing(api, source, identity, clock) if identity is not None else None
 
@@ -52,8 +63,8 @@ class Controller:
     async def run(self) -> None:
         """Say what there is to say, for ever."""
         async with asyncio.TaskGroup() as group:
-            for part in self._writing.parts() if self._writing is not None else ():
-                group.create_task(part)
+            if self._writing is not None:
+                self._writing.start(group)
             group.create_task(self._look())
 
     async def close(self) -> None:
@@ -64,9 +75,7 @@ class Controller:
     def state(self) -> ClusterState:
         """Return what this replica knows of its place in the cluster."""
         writing, report = self._writing, self._report
-        counts: dict[str, int] = {}
-        for each in report.routes if report is not None else ():
-            counts[each.cover] = counts.get(each.cover, 0) + 1
+        counts = Counter[str](each.cover for each in (report.routes if report is not None else ()))
         return ClusterState(
             watches=self._source.watches(),
             is_leader=writing is not None and writing.elector.is_leader,
@@ -85,12 +94,14 @@ class Controller:
 
     async def _stand(self, writing: "_Writing", report: Report) -> None:
         """Hand on how policies stand where that changed: by an update, or because keys came or went."""
-        keys = tuple((each.keys is not None, each.tried, each.failure) for each in await in_slices(_keys(report)))
-        is_news = self._stood is None or self._stood[0] is not report or self._stood[1] != keys
+        if self._looked is None or self._looked.report is not report:
+            self._looked, self._stood = await in_slices(_looked(report)), None
+        keys = tuple((each.keys is not None, each.tried, each.failure) for each in self._looked.keys)
+        is_news = self._stood != keys
         if is_news:
             writing.writer.told(await in_slices(_standings(report)))
-            self._stood = report, keys
-        writing.replicas.loaded(self._source.loaded_version, _not_in_use(report), soon=is_news)
+            self._stood = keys
+        writing.replicas.loaded(self._source.loaded_version, self._looked.not_in_use, soon=is_news)
 
     def _tell_changes(self) -> None:
         """Write a line where something began to fail, changed, or is well again."""
@@ -124,9 +135,9 @@ class _Writing:
             api, clock, lambda: self.elector.is_leader, self.replicas.live, lambda: source.policies.store, self.events
         )
 
-    def parts(self) -> "list":  # type: ignore[type-arg]
-        """Return what must run."""
-        return [self.elector.run(), self.replicas.run(), self.events.run(), self.writer.run()]
+    def start(self, group: asyncio.TaskGroup) -> None:
+        for part in (self.elector, self.replicas, self.events, self.writer):
+            group.create_task(part.run())
 
     async def close(self) -> None:
         await self.elector.close()
@@ -141,13 +152,12 @@ def _standings(report: Report) -> Steps[Mapping[PolicyName, Standing]]:
     return found
 
 
-def _keys(report: Report) -> Steps[list[IssuerKeys]]:
-    found: dict[IssuerKeys, None] = {}
+def _looked(report: Report) -> Steps[_Look]:
+    keys: dict[IssuerKeys, None] = {}
+    not_in_use = []
     for state in report.states:
-        found.update(dict.fromkeys(state.keys))
+        keys.update(dict.fromkeys(state.keys))
+        if not state.in_use:
+            not_in_use.append(state.name)
         yield
-    return list(found)
-
-
-def _not_in_use(report: Report) -> frozenset[PolicyName]:
-    return frozenset(state.name for state in report.states if not state.in_use)
+    return _Look(report, tuple(keys), frozenset(not_in_use))

@@ -1,16 +1,14 @@
 """Raw objects → the model's values, with everything that was decoded before kept while it says the same."""
 
 from collections.abc import Mapping
-from typing import Any
 
 from authz.api.decode import decode_object
 from authz.kube import objects
+from authz.kube.api import Object
 from authz.model.cluster import EVERY_HOST, Attachment, Grant, Route, RouteRule
 from authz.model.declared import Declared, Stray
 from authz.model.policy import PolicyName
 from authz.service.slices import Steps
-
-Object = dict[str, Any]
 
 
 class Decoded:

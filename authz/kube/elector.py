@@ -171,8 +171,8 @@ class Elector:
         self.leader = _holder(found)
 
     def _fail(self, fault: ApiError) -> None:
-        hint = f"; grant get, create and update on leases in {self._collection.split('/')[-2]}" if fault.status == 403 else ""
-        self.failure = f"Lease {self._name}: {fault}{hint}"
+        namespace = self._collection.split("/")[-2]
+        self.failure = f"Lease {self._name}: {fault.told(f'get, create and update on leases in {namespace}')}"
 
 
 def _holder(lease: Object) -> str:

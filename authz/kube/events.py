@@ -61,8 +61,7 @@ class Events:
         try:
             await self._api.create(EVENTS.format(namespace), event)
         except ApiError as fault:
-            hint = "; grant create on events of events.k8s.io" if fault.status == 403 else ""
-            self.failure = f"Event in {namespace}: {fault}{hint}"
+            self.failure = f"Event in {namespace}: {fault.told('create on events of events.k8s.io')}"
             self.counts["failure"] += 1
         else:
             self.failure = ""

@@ -3,13 +3,12 @@
 import asyncio
 from collections import ChainMap
 from collections.abc import Mapping, Sequence
-from typing import Any
 
+from authz.kube.api import Object
 from authz.kube.contents import by_kind
+from authz.kube.programmed import version_of
 from authz.kube.reflector import Reflector
 from authz.service.standing import WatchState
-
-Object = dict[str, Any]
 
 
 class Followed:
@@ -25,6 +24,11 @@ class Followed:
                 group.create_task(each.run())
 
     @property
+    def resource(self) -> str:
+        """Their plural name."""
+        return self._reflectors[0].resource
+
+    @property
     def store(self) -> Mapping[str, Object]:
         """The objects, by `namespace/name`."""
         stores = [each.store for each in self._reflectors]
@@ -33,11 +37,7 @@ class Followed:
     @property
     def version(self) -> str:
         """The resourceVersion up to which all are current; "" where one is not."""
-        versions = [each.version for each in self._reflectors]
-        if len(versions) == 1:
-            return versions[0]
-        # Those of one kind compare as integers (KEP-5504).
-        return str(min(map(int, versions))) if all(map(str.isdigit, versions)) else ""
+        return min((each.version for each in self._reflectors), key=version_of)
 
     @property
     def is_synced(self) -> bool:

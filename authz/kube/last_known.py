@@ -6,11 +6,12 @@ import os
 from collections.abc import Mapping
 from errno import EFBIG
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
+from authz.kube.api import Object, key_of
 from authz.service.slices import Steps, in_slices
 
-Objects = Mapping[str, Mapping[str, dict[str, Any]]]
+Objects = Mapping[str, Mapping[str, Object]]
 FORMAT: Final = 1
 # Characters. Two of them have room in the chart's volume: the file, and the new one beside it.
 MAX_SIZE: Final = 28 << 20
@@ -28,7 +29,7 @@ class LastKnown:
         try:
             found = json.loads(self.path.read_bytes())
             objects: Objects = found["objects"]
-            sound = all(_is_object(key, each) for held in objects.values() for key, each in held.items())
+            sound = all(key_of(each) == key for held in objects.values() for key, each in held.items())
             return objects if found["format"] == FORMAT and sound else None
         except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
             return None
@@ -47,11 +48,6 @@ class LastKnown:
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:
             file.writelines(text)
         beside.replace(self.path)
-
-
-def _is_object(key: str, each: dict[str, Any]) -> bool:
-    metadata = each["metadata"]
-    return f"{metadata.get('namespace', '')}/{metadata['name']}" == key
 
 
 def _text(objects: Objects) -> Steps[list[str]]:

@@ -3,13 +3,13 @@
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
+from authz.api.v1alpha1 import GROUP, KIND
+from authz.kube.resources import GATEWAY_GROUP
 from authz.model.cluster import EVERY_HOST, Attachment, Grant, NamedMatch, Route, RouteMatch, RouteRule
 from authz.model.policy import PathKind, PathMatch, PolicyName
 from authz.policy import hosts
 
 Object = Mapping[str, Any]
-GROUP: Final = "gateway.networking.k8s.io"
-_OURS: Final = "ingress-authz.dev"
 _PATHS: Final = {"Exact": PathKind.EXACT, "PathPrefix": PathKind.PREFIX, "RegularExpression": PathKind.REGEX}
 
 
@@ -56,8 +56,8 @@ def _named(written: Object) -> NamedMatch:
 def _parents(each: Object) -> list[Object]:
     """Return the statuses of a route that speak of a Gateway."""
     found = [parent for parent in (each.get("status") or {}).get("parents") or () if parent.get("parentRef")]
-    refs = ((parent["parentRef"].get("kind", "Gateway"), parent["parentRef"].get("group", GROUP)) for parent in found)
-    return [parent for parent, ref in zip(found, refs, strict=True) if ref == ("Gateway", GROUP)]
+    refs = ((parent["parentRef"].get("kind", "Gateway"), parent["parentRef"].get("group", GATEWAY_GROUP)) for parent in found)
+    return [parent for parent, ref in zip(found, refs, strict=True) if ref == ("Gateway", GATEWAY_GROUP)]
 
 
 def _gateway(ref: Object, namespace: str) -> PolicyName:
@@ -127,11 +127,9 @@ def _common(listener: str, wanted: tuple[str, ...]) -> tuple[str, ...]:
 def grants(each: Object) -> Iterator[Grant]:
     """Yield what a ReferenceGrant permits AuthPolicies to refer to."""
     spec, namespace = each.get("spec") or {}, each["metadata"].get("namespace", "")
-    from_namespaces = [
-        one.get("namespace", "") for one in spec.get("from") or () if (one.get("group"), one.get("kind")) == (_OURS, "AuthPolicy")
-    ]
+    from_namespaces = [one.get("namespace", "") for one in spec.get("from") or () if (one.get("group"), one.get("kind")) == (GROUP, KIND)]
     for to in spec.get("to") or ():
         kind, group = to.get("kind", ""), to.get("group", "")
-        if (kind in ("Secret", "ConfigMap") and group == "") or (kind, group) == ("AuthPolicy", _OURS):
+        if (kind in ("Secret", "ConfigMap") and group == "") or (kind, group) == (KIND, GROUP):
             for from_namespace in from_namespaces:
                 yield Grant(from_namespace, namespace, kind, to.get("name") or "")

@@ -1,11 +1,8 @@
-"""Waiting, and telling time, where the clock on the wall will not do."""
+"""Telling time, and spreading it, where the clock on the wall will not do."""
 
-import asyncio
 import random
 import time
 from datetime import UTC, datetime
-
-from authz.service.ports import Clock
 
 
 def since_boot() -> float:
@@ -37,13 +34,3 @@ def unix_time(text: object) -> float:
 def spread(seconds: float, factor: float) -> float:
     """Return `seconds` and up to `factor` times as much more, so that those who began together do not go on together."""
     return seconds * (1 + random.random() * factor)  # noqa: S311 - spreads load, protects nothing
-
-
-async def either(event: asyncio.Event, clock: Clock, seconds: float) -> None:
-    """Return when the event is set, or after `seconds`, whichever is first."""
-    waits = [asyncio.ensure_future(event.wait()), asyncio.ensure_future(clock.sleep(seconds))]
-    try:
-        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        for each in waits:
-            each.cancel()

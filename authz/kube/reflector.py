@@ -8,13 +8,12 @@ import asyncio
 import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
-from authz.kube.api import Api, ApiError, Patience
+from authz.kube.api import Api, ApiError, Object, Patience, key_of
 from authz.service.ports import Clock
 from authz.service.standing import WatchState
 
-Object = dict[str, Any]
 _END_OF_LIST: Final = "k8s.io/initial-events-end"
 # Events after which others get their turn: a few milliseconds of reading.
 _PAUSE: Final = 20
@@ -50,6 +49,7 @@ class Reflector:
     """Follows one path. `changed` is called after each change of the store, and when it is first known whether there is one.
 
     Attributes:
+        resource: their plural name, as in `authpolicies`.
         store: the objects, by `namespace/name`, as they were received.
         is_synced: whether the store has been equal to what the server holds.
         version: the resourceVersion up to which it is.
@@ -67,6 +67,7 @@ class Reflector:
         self._streams = True
         self._restarts: dict[str, int] = {}
         self._lists: dict[str, int] = {}
+        self.resource = path.rpartition("/")[2]
         self.version = ""
         self.store: dict[str, Object] = {}
         self.is_synced = False
@@ -82,7 +83,7 @@ class Reflector:
     def state(self) -> WatchState:
         """Return how well it is followed."""
         up = self.is_synced and not self.failure
-        return WatchState(self._path.rpartition("/")[2], up, self.contact, len(self.store), dict(self._restarts), dict(self._lists))
+        return WatchState(self.resource, up, self.contact, len(self.store), dict(self._restarts), dict(self._lists))
 
     def covers(self, key: str) -> bool:
         """Return whether an object of this `namespace/name` is one that is followed here."""
@@ -130,8 +131,7 @@ class Reflector:
         was_answered = self.is_answered
         self.failure, self.refusal = str(fault).strip(), fault.status
         if fault.status == 404:
-            resource = self._path.rpartition("/")[2]
-            self.failure = f"the API server does not know {resource}: install their CustomResourceDefinition"
+            self.failure = f"the API server does not know {self.resource}: install their CustomResourceDefinition"
         if self.is_answered and not was_answered:
             self._changed()
 
@@ -158,7 +158,7 @@ class Reflector:
             query = {"limit": str(self._pace.page)} | ({"continue": more} if more else {})
             page = await self._api.get(self._path, query)
             for each in page["items"]:
-                found[_key(each)] = self._kept(each)
+                found[key_of(each)] = self._kept(each)
             more = page["metadata"].get("continue") or ""
             if not more:
                 break
@@ -184,15 +184,15 @@ class Reflector:
                 self._replace(listing, each["metadata"]["resourceVersion"], "stream")
                 listing = None
             elif kind == "DELETED":
-                listing.pop(_key(each), None)
+                listing.pop(key_of(each), None)
             elif kind != "BOOKMARK":
-                listing[_key(each)] = self._kept(each)
+                listing[key_of(each)] = self._kept(each)
 
     def _take(self, kind: str, each: Object) -> None:
         self.version = each["metadata"]["resourceVersion"]
         if kind == "BOOKMARK":
             return
-        key = _key(each)
+        key = key_of(each)
         if kind == "DELETED":
             known = self.store.pop(key, None)
             if known is None:
@@ -210,7 +210,7 @@ class Reflector:
 
     def _kept(self, each: Object) -> Object:
         """Return the very same object where it is held already: what was made of it stays, and what has arrived goes at once."""
-        known = self.store.get(_key(each))
+        known = self.store.get(key_of(each))
         is_same = known is not None and known["metadata"].get("resourceVersion") == each["metadata"].get("resourceVersion")
         return known if known is not None and is_same else _slim(each)
 
@@ -221,11 +221,6 @@ class Reflector:
         self.is_synced, self.failure, self.refusal = True, "", 0
         self.contact = self._clock.time()
         self._changed()
-
-
-def _key(each: Object) -> str:
-    metadata = each["metadata"]
-    return f"{metadata.get('namespace', '')}/{metadata['name']}"
 
 
 def _slim(each: Object) -> Object:

@@ -7,12 +7,13 @@ from typing import Final
 
 from authz.kube.api import Api, ApiError, Object
 from authz.kube.elector import LEASES
-from authz.kube.pacing import either, micro_time, since_boot, spread, unix_time
+from authz.kube.pacing import micro_time, since_boot, spread, unix_time
 from authz.kube.programmed import Replica, version_of
 from authz.kube.reflector import Pace, Reflector
 from authz.kube.replica import LABEL, lease_name, lease_of, replica_of
 from authz.model.policy import PolicyName
 from authz.service.ports import Clock
+from authz.service.waiting import first_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +125,7 @@ class Replicas:
             self._news.clear()
             done = await self._written(self._own)
             await self._clock.sleep(self._pace.news)
-            await either(self._news, self._clock, spread(self._pace.renew * (0.8 if done else 0.2), 0.2))
+            await first_of(self._news.wait(), self._clock.sleep(spread(self._pace.renew * (0.8 if done else 0.2), 0.2)))
 
     async def _written(self, own: Replica) -> bool:
         try:
@@ -139,8 +140,8 @@ class Replicas:
         return True
 
     def _fail(self, fault: ApiError) -> None:
-        hint = f"; grant get, list, watch, create, patch and delete on leases in {self._namespace}" if fault.status == 403 else ""
-        self.failure = f"Lease {lease_name(self._name)}: {fault}{hint}"
+        told = fault.told(f"get, list, watch, create, patch and delete on leases in {self._namespace}")
+        self.failure = f"Lease {lease_name(self._name)}: {told}"
 
     async def _listen(self) -> None:
         while not self._is_closed:

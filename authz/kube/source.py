@@ -2,16 +2,15 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
-from typing import Any, Final
+from typing import Final
 
-from authz.kube.api import Api
+from authz.kube.api import Api, Object
 from authz.kube.contents import by_kind, is_same, permitted
 from authz.kube.decoding import Decoded
 from authz.kube.followed import Followed
 from authz.kube.last_known import LastKnown, Objects
-from authz.kube.pacing import either
 from authz.kube.reflector import Pace, Reflector
+from authz.kube.resources import GATEWAYS, GRANTS, POLICIES, ROUTES, in_namespace
 from authz.kube.texts import Texts
 from authz.model.cluster import Cluster
 from authz.model.declared import Contents, Declared, Stray
@@ -20,11 +19,8 @@ from authz.model.reference import Reference
 from authz.service.ports import Clock, SourceError
 from authz.service.slices import Steps, in_slices
 from authz.service.standing import WatchState
+from authz.service.waiting import first_of
 
-POLICIES: Final = "/apis/ingress-authz.dev/v1alpha1/authpolicies"
-_GATEWAY_API: Final = "/apis/gateway.networking.k8s.io"
-ROUTES: Final = f"{_GATEWAY_API}/v1/httproutes"
-GRANTS: Final = f"{_GATEWAY_API}/v1beta1/referencegrants"
 # Seconds that a change waits for others: so long that updates take half of the time at most, within these bounds.
 QUIET: Final = (0.002, 0.1)
 # Seconds that a new reference may take to be read before its policy is judged without it.
@@ -69,19 +65,17 @@ class KubeSource:
 
         def following(path: str, **narrowed: str) -> Reflector:
             # What must be there is asked for soon again; without Gateway API there may be no grants for ever.
-            absent = replace(pace or Pace(), absent=2.0) if "referencegrants" not in path and pace is None else pace
-            return Reflector(api.narrowed(**narrowed) if narrowed else api, path, clock, self._dirty.set, absent)
+            usual = Pace() if path.endswith("/referencegrants") else Pace(absent=2.0)
+            return Reflector(api.narrowed(**narrowed) if narrowed else api, path, clock, self._dirty.set, pace or usual)
 
         def everywhere(path: str) -> Followed:
-            base, _, plural = path.rpartition("/")
-            return Followed([following(f"{base}/namespaces/{name}/{plural}") for name in namespaces] or [following(path)])
+            return Followed([following(in_namespace(path, name)) for name in namespaces] or [following(path)])
 
         self.loaded_version = ""
         self.policies = everywhere(POLICIES)
         self._grants = everywhere(GRANTS)
         self._gateways = {
-            name: following(f"{_GATEWAY_API}/v1/namespaces/{name.namespace}/gateways", fieldSelector=f"metadata.name={name.name}")
-            for name in gateways
+            name: following(in_namespace(GATEWAYS, name.namespace), fieldSelector=f"metadata.name={name.name}") for name in gateways
         }
         self._routes = everywhere(ROUTES) if self._gateways else None
         self._texts = Texts(api, clock, self._dirty.set, pace)
@@ -150,12 +144,11 @@ class KubeSource:
 
     async def _woken_within(self, seconds: float) -> bool:
         """Wait for something to be heard from the server; return False where nothing is for so long."""
-        await either(self._dirty, self._clock, max(seconds, 0))
+        await first_of(self._dirty.wait(), self._clock.sleep(max(seconds, 0)))
         return self._dirty.is_set()
 
     async def _is_known(self) -> bool:
-        needed = [self.policies, *([self._routes] if self._routes is not None else ())]
-        if not all(each.is_synced for each in needed) or not all(each.is_answered for each in self._reflectors):
+        if not self._is_told or not all(each.is_answered for each in self._reflectors):
             return False
         await in_slices(self._contents())  # From now on, what the policies refer to is followed.
         self._known_since = self._known_since or self._clock.time()
@@ -185,8 +178,12 @@ class KubeSource:
     @property
     def is_restored(self) -> bool:
         """Whether something is still as the file said."""
-        needed = [self.policies, *([self._routes] if self._routes is not None else ())]
-        return self._was_restored and not all(each.is_synced for each in needed)
+        return self._was_restored and not self._is_told
+
+    @property
+    def _is_told(self) -> bool:
+        """Whether the server has told of all policies since the start, and of all routes where these count."""
+        return self.policies.is_synced and (self._routes is None or self._routes.is_synced)
 
     @property
     def follows_routes(self) -> bool:
@@ -196,10 +193,9 @@ class KubeSource:
     def troubles(self) -> Iterator[tuple[str, str]]:
         """Yield for each kind of object why it cannot be read now, or "" where it can."""
         for each in self._reflectors:
-            resource = each.state().resource
             # Without Gateway API there are no grants; that is no trouble unless routes are wanted.
             is_absent = each is self._grants and each.refusal == 404
-            yield resource, "" if is_absent else each.failure
+            yield each.resource, "" if is_absent else each.failure
         for name, each in self._gateways.items():
             is_missing = each.is_synced and not each.store
             yield f"gateway {name}", "there is none; correct --gateway (chart: gateways), or create it" if is_missing else ""
@@ -235,7 +231,7 @@ class KubeSource:
     async def _write(self, last_known: LastKnown) -> None:
         if self.is_restored or not self.policies.is_synced:
             return  # What is known now is no better than what the file says.
-        held: dict[str, Mapping[str, dict[str, Any]]] = {"authpolicies": self.policies.store, "referencegrants": self._grants.store}
+        held: dict[str, Mapping[str, Object]] = {"authpolicies": self.policies.store, "referencegrants": self._grants.store}
         held["httproutes"] = self._routes.store if self._routes is not None else {}
         held["gateways"] = {key: one for each in self._gateways.values() for key, one in each.store.items()}
         self._unsaved.clear()

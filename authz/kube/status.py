@@ -6,6 +6,7 @@ from typing import Final
 
 from authz.kube.api import Object
 from authz.kube.programmed import PROGRAMMED, Loaded, programmed
+from authz.kube.resources import GATEWAY_GROUP
 from authz.model.policy import PolicyName
 from authz.service.standing import CONTROLLER, Condition, Standing
 
@@ -65,7 +66,7 @@ def _ancestors(standing: Standing, last: Condition, there: list[Object], stamp: 
         ours.append(
             {
                 "ancestorRef": {
-                    "group": "gateway.networking.k8s.io",
+                    "group": GATEWAY_GROUP,
                     "kind": "Gateway",
                     "namespace": name.namespace,
                     "name": name.name,

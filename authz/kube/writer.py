@@ -9,17 +9,19 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from authz.api.v1alpha1 import GROUP, KIND, VERSION
+from authz.api.decode import API_VERSION
+from authz.api.v1alpha1 import KIND
 from authz.kube.api import Api, ApiError, Object
 from authz.kube.events import Events
-from authz.kube.pacing import either
 from authz.kube.programmed import Loaded, Replica, Roll, version_of
+from authz.kube.resources import POLICIES, in_namespace
 from authz.kube.status import is_count_only, status_of, transitions
 from authz.kube.term import Term
 from authz.model.policy import PolicyName
 from authz.service.ports import Clock
 from authz.service.slices import Steps, in_slices
 from authz.service.standing import Standing
+from authz.service.waiting import first_of
 
 # Seconds between two writes, and between two walks where nothing is due.
 BETWEEN: Final = 0.1
@@ -118,7 +120,7 @@ class StatusWriter:
             else:
                 self._term = Term(self._clock.time())
             if self._term.is_idle(self._clock.time()):
-                await either(self._news, self._clock, _LOOK)
+                await first_of(self._news.wait(), self._clock.sleep(_LOOK))
 
     def _note(self) -> Steps[None]:
         """Note at which version each generation was first seen. Everyone does, for everyone may lead next."""
@@ -177,7 +179,8 @@ class StatusWriter:
                 await self._clock.sleep(BETWEEN)
 
     async def _write(self, key: str, known: _Known) -> None:
-        path = f"/apis/{GROUP}/{VERSION}/namespaces/{{}}/authpolicies/{{}}".format(*key.split("/"))
+        namespace, _, name = key.partition("/")
+        path = f"{in_namespace(POLICIES, namespace)}/{name}"
         known.judged = None
         try:
             if not await self._applied(key, known, path):
@@ -194,7 +197,7 @@ class StatusWriter:
         if status is None or not self._is_leader():
             return True
         metadata = {name: observed["metadata"][name] for name in ("namespace", "name", "resourceVersion")}
-        body = {"apiVersion": f"{GROUP}/{VERSION}", "kind": KIND, "metadata": metadata, "status": status}
+        body = {"apiVersion": API_VERSION, "kind": KIND, "metadata": metadata, "status": status}
         try:
             written = await self._api.apply(f"{path}/status", body)
         except ApiError as fault:
@@ -221,8 +224,7 @@ class StatusWriter:
         if fault.status == 404:
             self.counts["conflict"] += 1  # It is gone; the watch will say so.
         else:
-            hint = "; grant patch on authpolicies/status and get on authpolicies" if fault.status == 403 else ""
-            self.failure = f"status of {key}: {fault}{hint}"
+            self.failure = f"status of {key}: {fault.told('patch on authpolicies/status and get on authpolicies')}"
             self.counts["failure"] += 1
         self._term.failed(key, fault, self._clock.time())
 

@@ -11,6 +11,15 @@ class Severity(StrEnum):
     WARNING = "warning"
 
 
+def written(path: tuple[str | int, ...]) -> str:
+    """Return a path as people write it.
+
+    >>> written(("spec", "rules", 0, "name")), written(())
+    ('spec.rules[0].name', '')
+    """
+    return "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in path).removeprefix(".")
+
+
 @dataclass(frozen=True, slots=True)
 class Problem:
     """One mistake: a stable code, what is wrong and how to mend it, and where.
@@ -36,5 +45,4 @@ class Problem:
     @property
     def where(self) -> str:
         """The path in the form `spec.rules[0].name`."""
-        text = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in self.path)
-        return text.removeprefix(".")
+        return written(self.path)

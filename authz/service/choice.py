@@ -11,7 +11,6 @@ from authz.model.problem import Problem
 
 # Headers that policies forward, in all: each is removed from every request, in every spelling.
 MAX_FORWARDED: Final = 256
-FAULT: Final = Problem("AZ213", "the service failed on this policy, which is a bug of it; please report it with the policy", ("spec",))
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,11 +26,11 @@ class Choice:
 def within_bounds(chosen: dict[PolicyName, Choice]) -> None:
     """Take those policies out of use whose forwarded headers are too many beside those of older ones."""
     policies = [choice.policy for choice in chosen.values() if choice.policy is not None and choice.issuers is not None]
-    if len({name for policy in policies for name in _forwarded(policy)}) <= MAX_FORWARDED:
+    if len({name for policy in policies for name in forwarded(policy)}) <= MAX_FORWARDED:
         return
     names: set[str] = set()
     for policy in sorted(policies, key=lambda each: (each.created, str(each.name))):
-        own = set(_forwarded(policy))
+        own = set(forwarded(policy))
         if not own or len(names | own) <= MAX_FORWARDED:
             names |= own
             continue
@@ -42,6 +41,7 @@ def within_bounds(chosen: dict[PolicyName, Choice]) -> None:
         )
 
 
-def _forwarded(policy: Policy) -> Iterator[str]:
+def forwarded(policy: Policy) -> Iterator[str]:
+    """Return the headers that a policy in force sets, in lower case."""
     rules = [rule for rule in policy.rules if rule.mode is Mode.ENFORCE] if policy.mode is Mode.ENFORCE else []
     return (header.name.lower() for rule in rules for header in rule.forward)

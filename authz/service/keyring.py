@@ -13,6 +13,7 @@ from typing import Final
 from authz.authn.keys import KeySet, KeySetError, key_set
 from authz.model.issuer import Issuer, KeySource
 from authz.service.ports import Clock, FetchError, KeyFetcher, KeyJournal
+from authz.service.waiting import first_of
 
 _Identity = tuple[str, KeySource, tuple[str, ...], str]
 
@@ -142,13 +143,7 @@ class KeyRing:
 
     async def _until_due(self, now: float) -> None:
         due = min((known.due for known in self.all() if known.is_fetched and known.flight is None), default=now + 60)
-        sleep = asyncio.ensure_future(self._clock.sleep(min(max(due - now, 0.05), 60)))
-        woken = asyncio.ensure_future(self._woken.wait())
-        try:
-            await asyncio.wait((sleep, woken), return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            sleep.cancel()
-            woken.cancel()
+        await first_of(self._woken.wait(), self._clock.sleep(min(max(due - now, 0.05), 60)))
 
     async def first_tries(self) -> None:
         """Return once a fetch has been tried for every issuer known now."""

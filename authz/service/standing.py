@@ -155,9 +155,9 @@ def _meanwhile(state: State) -> str:
         return "It is in Shadow, so nothing changes for requests"
     if state.in_use:
         return "The last version that was accepted stays in force"
-    # For hosts of somebody else it is not even asked.
     if state.only_defines:
         return "Until then what it defines cannot be used"
+    # For hosts of somebody else it is not even asked.
     is_stranger = any(each.code == "AZ207" for each in state.problems)
     return "Until then it decides nothing there" if is_stranger else "Until then its requests are answered 503"
 
@@ -172,14 +172,13 @@ def _resolved(state: State) -> Condition:
 def _keys_ready(keys: tuple[IssuerKeys, ...]) -> Condition | None:
     if not keys:
         return None
-    without = [each.issuer for each in keys if each.keys is None]
-    if not without:
+    first = next((each for each in keys if each.keys is None), None)
+    if first is None:
         return Condition(
             "KeysReady", "True", "KeysReady", f"keys of {', '.join(dict.fromkeys(each.issuer for each in keys))} are there"[:1024]
         )
     if not all(each.tried for each in keys):
-        return Condition("KeysReady", "Unknown", "Fetching", f"the keys of {without[0]} are being fetched")
-    first = next(each for each in keys if each.keys is None)
+        return Condition("KeysReady", "Unknown", "Fetching", f"the keys of {first.issuer} are being fetched")
     why = f" ({first.failure})" if first.failure else ""
     what = f"no keys of {first.issuer}{why}: requests with its tokens are answered 503"
     return Condition("KeysReady", "False", "KeysUnavailable", f"{what[:900]}; see that its server can be reached and is trusted")

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Final
 
 from authz.model.cluster import Cluster, Route
 from authz.model.declared import Declared
@@ -13,6 +14,8 @@ from authz.policy import paths
 from authz.policy.snapshot import Snapshot
 from authz.service.coverage import CoveredRoute
 from authz.service.keyring import IssuerKeys
+
+FAULT: Final = Problem("AZ213", "the service failed on this policy, which is a bug of it; please report it with the policy", ("spec",))
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,8 +80,7 @@ def errors_in(found: Iterable[Problem]) -> list[Problem]:
 
 def failed_state(each: Declared) -> State:
     """Return the state of an object of which not even that could be found out."""
-    problem = Problem("AZ213", "the service failed on this policy, which is a bug of it; please report it with the policy", ("spec",))
-    return State(each.name, False, False, False, False, (problem,), each.generation)
+    return State(each.name, False, False, False, False, (FAULT,), each.generation)
 
 
 class Judges:

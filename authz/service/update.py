@@ -13,7 +13,7 @@ from authz.model.cluster import ALONE, Cluster
 from authz.model.declared import Declared
 from authz.model.issuer import Issuer
 from authz.model.operator import Operator
-from authz.model.policy import Mode, Policy, PolicyName
+from authz.model.policy import Policy, PolicyName
 from authz.model.problem import Problem
 from authz.policy.compiled import CompiledPolicy, broken_policy, compile_policy
 from authz.policy.forwarding import all_variants
@@ -22,13 +22,13 @@ from authz.policy.problems import dangling
 from authz.policy.snapshot import Snapshot
 from authz.policy.view import Reader
 from authz.service.check import SnapshotStore
-from authz.service.choice import FAULT, Choice, within_bounds
+from authz.service.choice import Choice, forwarded, within_bounds
 from authz.service.coverage import coverage
 from authz.service.keyring import IssuerKeys, KeyRing
 from authz.service.reader import TokenReader
 from authz.service.references import References, own_problems
 from authz.service.slices import Steps, at_once
-from authz.service.states import Judges, Report, State, Used, errors_in, failed_state
+from authz.service.states import FAULT, Judges, Report, State, Used, errors_in, failed_state
 from authz.service.tokens import TokenMemory
 
 T = TypeVar("T")
@@ -81,7 +81,7 @@ class Updater:
         within_bounds(chosen)
         self._chosen = chosen
         self._accepted = {name: choice.policy for name, choice in chosen.items() if choice.policy is not None}
-        owned = _owned(self._accepted.values())
+        owned = all_variants(name for policy in self._accepted.values() for name in forwarded(policy))
         compiled: list[CompiledPolicy] = []
         built: dict[PolicyName, Built] = {}
         for name, each in listed.items():
@@ -215,11 +215,6 @@ def _undefined(policy: Policy, issuers: Mapping[str, Issuer], found: Iterable[Pr
 def _touches_references(found: Iterable[Problem]) -> bool:
     places = {("spec", "issuers"), ("spec", "definitionsFrom"), ("spec",)}
     return any(problem.path[:2] in places and problem.code < "AZ2" for problem in found)
-
-
-def _owned(policies: Iterable[Policy]) -> frozenset[str]:
-    rules = [rule for policy in policies if policy.mode is Mode.ENFORCE for rule in policy.rules]
-    return all_variants(header.name for rule in rules if rule.mode is Mode.ENFORCE for header in rule.forward)
 
 
 def _key_states(built: Iterable[Built]) -> Iterable[IssuerKeys]:

@@ -25,7 +25,7 @@ def test_whatever_json_writes_is_read_back(value, ascii_only):
 
 @pytest.mark.parametrize("text", [rb'"\ud83d\ude00"', '"😀"'.encode(), rb'"\u00e9"', rb'"\\ud800"', b' {"a" : 1}\n', b"1e400"])
 def test_valid_json_is_read(text):
-    parse(text)
+    assert parse(text) == json.loads(text)
 
 
 @pytest.mark.parametrize(
