@@ -160,3 +160,19 @@ def test_a_very_long_line_is_cut(tmp_path: Path) -> None:
     result = authz("validate", place)
     assert result.exit_code == 1
     assert all(len(line) < 400 for line in result.stdout.splitlines())
+
+
+@pytest.mark.parametrize(
+    ("keys", "warned"),
+    [
+        ("", 1),
+        (", jwksURL: 'http://keys.example/'", 1),
+        (", jwksURL: 'https://keys.example/'", 0),
+        (", jwksFrom: {kind: ConfigMap, name: keys}", 0),
+    ],
+)
+def test_only_keys_that_are_fetched_must_come_over_https(tmp_path: Path, keys: str, warned: int) -> None:
+    spec = f"hosts: [api.example.com]\naudiences: [a]\nissuers: [{{name: idp, issuer: 'http://idp.example'{keys}}}]\n"
+    spec += "rules: [{name: all, allow: [{name: any, jwt: {issuers: [idp]}}]}]\n"
+    result = authz("validate", policies(tmp_path, spec), "-o", "json")
+    assert [each["code"] for each in json.loads(result.stdout)["problems"]].count("AZ321") == warned
