@@ -19,12 +19,13 @@ from pathlib import Path
 from typing import Final
 
 SOURCE: Final = Path(__file__).resolve().parent.parent
+INTERPRETER: Final = Path(getattr(sys, "_base_executable", sys.executable)).resolve()
 PYTHON: Final = f"python{sys.version_info.major}.{sys.version_info.minor}"
 USER: Final = 65532
 # Of the standard library, and of lib-dynload: what a service never asks for.
 NOT_NEEDED: Final = (
-    "__pycache__", "config-*", "curses", "ensurepip", "idlelib", "lib2to3", "pydoc_data", "site-packages", "sqlite3", "test", "tests",
-    "tkinter", "turtle*", "venv",
+    "__pycache__", "config-*", "curses", "dist-packages", "ensurepip", "idlelib", "lib2to3", "pydoc_data", "site-packages", "sqlite3", "test",
+    "tests", "tkinter", "turtle*", "venv",
     "_crypt.*", "_curses*", "_dbm.*", "_gdbm.*", "_sqlite3*", "_test*", "_tkinter*", "_xxtestfuzz*", "nis.*", "ossaudiodev.*", "readline.*",
     "spwd.*", "xxlimited*", "xxsubtype*",
 )  # fmt: skip
@@ -47,7 +48,7 @@ def build(root: Path) -> None:
     """Fill `root`, which must be empty or absent. Raises BuildError."""
     if root.exists() and any(root.iterdir()):
         raise BuildError(f"{root} is not empty: name an empty directory")
-    packages = root / "usr/lib" / PYTHON / "site-packages"
+    packages = _packages(root)
     _python(root)
     _dependencies(packages)
     _authz(root, packages)
@@ -59,11 +60,17 @@ def build(root: Path) -> None:
 
 def _python(root: Path) -> None:
     """Copy the interpreter and its standard library; an interpreter finds the library beside itself, wherever it came from."""
-    interpreter = Path(getattr(sys, "_base_executable", sys.executable)).resolve()
     (root / "usr/bin").mkdir(parents=True)
-    shutil.copy(interpreter, root / "usr/bin" / PYTHON)
+    shutil.copy(INTERPRETER, root / "usr/bin" / PYTHON)
     library = Path(sysconfig.get_path("stdlib", vars={"installed_base": sys.base_prefix})).resolve()
     shutil.copytree(library, root / "usr/lib" / PYTHON, ignore=shutil.ignore_patterns(*NOT_NEEDED), symlinks=False)
+
+
+def _packages(root: Path) -> Path:
+    """Return where the interpreter will look for packages: Debian's own has another folder for them than Python's makers."""
+    asked = [INTERPRETER, "-I", "-c", "import site; print(site.getsitepackages(['/usr'])[-1])"]
+    told = subprocess.run(asked, capture_output=True, text=True, check=True).stdout  # noqa: S603 - every word is ours
+    return root / told.strip().lstrip("/")
 
 
 def _dependencies(packages: Path) -> None:
@@ -134,10 +141,9 @@ def _binaries(root: Path) -> Iterator[Path]:
 
 def _needed(binary: Path) -> Iterator[tuple[str, Path]]:
     """Return name and place of what a program or library needs. Raises BuildError where something is missing."""
-    original = Path(getattr(sys, "_base_executable", sys.executable)).resolve()
     # The copy has lost what its own place told the loader ($ORIGIN/../lib); the original still knows.
-    asked = original if binary.name == PYTHON else binary
-    environment = _environment(original)
+    asked = INTERPRETER if binary.name == PYTHON else binary
+    environment = _environment(INTERPRETER)
     listing = subprocess.run(["ldd", asked], capture_output=True, text=True, check=False, env=environment).stdout  # noqa: S603, S607 - ours
     for line in listing.splitlines():
         if "not found" in line:

