@@ -24,8 +24,8 @@ PYTHON: Final = f"python{sys.version_info.major}.{sys.version_info.minor}"
 USER: Final = 65532
 # Of the standard library, and of lib-dynload: what a service never asks for.
 NOT_NEEDED: Final = (
-    "__pycache__", "config-*", "curses", "dist-packages", "ensurepip", "idlelib", "lib2to3", "pydoc_data", "site-packages", "sqlite3", "test",
-    "tests", "tkinter", "turtle*", "venv",
+    "__pycache__", "config-*", "curses", "dist-packages", "ensurepip", "idlelib", "lib2to3", "pydoc_data", "site-packages",
+    "sqlite3", "test", "tests", "tkinter", "turtle*", "venv",
     "_crypt.*", "_curses*", "_dbm.*", "_gdbm.*", "_sqlite3*", "_test*", "_tkinter*", "_xxtestfuzz*", "nis.*", "ossaudiodev.*", "readline.*",
     "spwd.*", "xxlimited*", "xxsubtype*",
 )  # fmt: skip
