@@ -134,7 +134,7 @@ class Service:
         source = KubeSource(
             api, self._clock, gateways, LastKnown(how.snapshot) if how.snapshot is not None else None, None, how.watch_namespaces
         )
-        identity = Identity(how.namespace, how.replica) if how.namespace else None
+        identity = Identity(how.namespace, how.replica, how.replica_uid) if how.namespace else None
         self._controller = Controller(api, source, identity, self._clock, self.audit)
         return source
 

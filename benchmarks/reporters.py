@@ -60,7 +60,7 @@ def main(count):
 async def _measured(plane, count, are_changing):
     async with _leading(plane.kubeconfig) as leader:
         began = time.monotonic()
-        await until(lambda: leader.policies.is_synced and len(leader.replicas.live() or ()) == OTHERS + 1, 60)
+        await until(lambda: leader.policies.is_synced and len(leader.replicas.known() or ()) == OTHERS + 1, 60)
         leader.tell(ACCEPTED)
         await until(lambda: leader.writer.counts["success"] >= count and leader.is_all_programmed(), 600)
         print(f"{OTHERS + 1} replicas, {count} policies; the first statuses, unpaced, after {time.monotonic() - began:.0f} s\n")
@@ -132,7 +132,7 @@ class _Leader:
         self.policies = Reflector(api, POLICIES.format(NAMESPACE), wall, self._loaded)
         self.replicas = Replicas(api, NAMESPACE, "leader", wall, lambda: True)
         self.events = Events(api, "leader", self.clock)
-        self.writer = StatusWriter(api, self.clock, lambda: True, self.replicas.live, lambda: self.policies.store, self.events)
+        self.writer = StatusWriter(api, self.clock, lambda: True, self.replicas.known, lambda: self.policies.store, self.events)
         self.parts = (self.policies, self.replicas, self.events, self.writer, self.slices, self.garbage)
 
     def _loaded(self):
@@ -151,7 +151,7 @@ class _Leader:
 
     def check(self):
         """Fail unless all replicas count and every write succeeded: else the figures are of something else."""
-        live = self.replicas.live() or ()
+        live = self.replicas.known() or ()
         assert len(live) == OTHERS + 1, f"{len(live)} replicas count"
         assert self.writer.counts["conflict"] == self.writer.counts["failure"] == 0, f"{self.writer.counts} {self.writer.failure}"
         failures = [part.failure for part in (self.policies, self.replicas, self.events) if part.failure]

@@ -27,6 +27,7 @@ _OF_KUBE = (
     "gateway_client_address",
     "namespace",
     "replica",
+    "replica_uid",
     "snapshot",
     "kube_lenient_ca",
     "watch_namespace",
@@ -72,6 +73,7 @@ _OF_KUBE = (
     help="With --kube: where this service keeps its Leases. The default is the pod's own namespace; without one no status is written.",
 )
 @click.option("--replica", metavar="NAME", help="With --kube: the name of this replica. The default is the host's name.")
+@click.option("--replica-uid", default="", metavar="UID", help="With --kube: the uid of its pod, with which its Lease goes.")
 @click.option("--snapshot", type=_FILE, metavar="FILE", help="With --kube: keeps what was last known, for a start without an API server.")
 @click.option(
     "--kube-lenient-ca",
@@ -126,7 +128,13 @@ def serve(**given: Any) -> int:  # noqa: ANN401 - what click gives
         watched = mistakes.take("--watch-namespace", lambda: settings.namespaces(given["watch_namespace"]), everywhere)
         namespace = given["namespace"] if given["namespace"] is not None else own_namespace()
         cluster = ClusterSettings(
-            given["kubeconfig"], namespace, given["replica"] or gethostname(), given["snapshot"], given["kube_lenient_ca"], watched
+            given["kubeconfig"],
+            namespace,
+            given["replica"] or gethostname(),
+            given["snapshot"],
+            given["kube_lenient_ca"],
+            watched,
+            given["replica_uid"],
         )
     of_kube = {f"--{name.replace('_', '-')}": given[name] for name in _OF_KUBE}
     mistakes.take("--policies, --kube", lambda: settings.source(given["policies"], of_kube, kube=given["kube"]), None)

@@ -27,10 +27,17 @@ LOOK_EVERY: Final = 0.5
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Who this replica is: the namespace of the service's Leases, and its own name, which no other replica has."""
+    """Who this replica is.
+
+    Attributes:
+        namespace: where the service's Leases are.
+        replica: its own name, which no other replica has.
+        uid: of its pod; "" where it is none.
+    """
 
     namespace: str
     replica: str
+    uid: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,10 +136,10 @@ class _Writing:
         # Two processes of one name must not both lead.
         who = f"{identity.replica}_{uuid4().hex[:12]}"
         self.elector = Elector(api, identity.namespace, LEADER_LEASE, who, clock)
-        self.replicas = Replicas(api, identity.namespace, identity.replica, clock, is_leader=lambda: self.elector.is_leader)
+        self.replicas = Replicas(api, identity.namespace, identity.replica, clock, lambda: self.elector.is_leader, uid=identity.uid)
         self.events = Events(api, identity.replica, clock)
         self.writer = StatusWriter(
-            api, clock, lambda: self.elector.is_leader, self.replicas.live, lambda: source.policies.store, self.events
+            api, clock, lambda: self.elector.is_leader, self.replicas.known, lambda: source.policies.store, self.events
         )
 
     def start(self, group: asyncio.TaskGroup) -> None:

@@ -19,6 +19,15 @@ def micro_time(seconds: float) -> str:
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
+def whole_seconds(seconds: float) -> str:
+    """Return Unix time as Kubernetes writes its Time.
+
+    >>> whole_seconds(1_800_000_000.25)
+    '2027-01-15T08:00:00Z'
+    """
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
 def unix_time(text: object) -> float:
     """Return Unix time of a Kubernetes time stamp; 0 where there is none.
 

@@ -34,27 +34,32 @@ def lease_name(replica: str) -> str:
     return f"{_PREFIX}{fit[: _LONGEST - 9]}-{digest}".replace("--", "-")
 
 
-def lease_of(replica: Replica, seconds: int, renewed: str) -> Object:
-    """Return the Lease of a replica that counts as live for `seconds` after `renewed` (a MicroTime)."""
+def lease_of(replica: Replica, seconds: int, renewed: str, uid: str = "") -> Object:
+    """Return the Lease of a replica that is to be heard again within `seconds` after `renewed` (a MicroTime).
+
+    `uid`: of its pod, with which Kubernetes' garbage collector then deletes the Lease; "" where it is no pod.
+    """
+    owner = {"apiVersion": "v1", "kind": "Pod", "name": replica.name, "uid": uid}
     return {
         "apiVersion": "coordination.k8s.io/v1",
         "kind": "Lease",
         "metadata": {
             "name": lease_name(replica.name),
             "labels": {LABEL: "true"},
+            **({"ownerReferences": [owner]} if uid else {}),
             "annotations": {_VERSION: str(replica.version), _NOT_IN_USE: _listed(replica.not_in_use)},
         },
         "spec": {"holderIdentity": replica.name, "leaseDurationSeconds": seconds, "renewTime": renewed},
     }
 
 
-def replica_of(lease: Object) -> Replica:
-    """Return the replica that a Lease speaks of."""
+def replica_of(lease: Object, silent_since: str = "") -> Replica:
+    """Return the replica that a Lease speaks of, which is silent since then; "": it is heard."""
     told = lease["metadata"].get("annotations") or {}
     name = (lease.get("spec") or {}).get("holderIdentity") or lease["metadata"]["name"].removeprefix(_PREFIX)
     names = [each.partition("/") for each in str(told.get(_NOT_IN_USE, "")).split(",")]
     not_in_use = frozenset(PolicyName(namespace, policy) for namespace, slash, policy in names if slash)
-    return Replica(name, version_of(told.get(_VERSION)), not_in_use)
+    return Replica(name, version_of(told.get(_VERSION)), not_in_use, silent_since)
 
 
 def _listed(names: Iterable[PolicyName]) -> str:

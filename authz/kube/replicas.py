@@ -7,7 +7,7 @@ from typing import Final
 
 from authz.kube.api import Api, ApiError, Object
 from authz.kube.elector import LEASES
-from authz.kube.pacing import micro_time, since_boot, spread, unix_time
+from authz.kube.pacing import micro_time, since_boot, spread, unix_time, whole_seconds
 from authz.kube.programmed import Replica, version_of
 from authz.kube.reflector import Pace, Reflector
 from authz.kube.replica import LABEL, lease_name, lease_of, replica_of
@@ -23,8 +23,9 @@ class ReplicaPace:
     Attributes:
         news: between two writes, at least.
         renew: between two writes, at most.
-        live: how long after it was renewed a Lease counts.
-        forget: after how long without a change the leader deletes the Lease of a replica that left without a word.
+        live: how long after it renewed its Lease a replica is silent.
+        forget: after how long without a renewal a replica that is no pod counts no more, and without a change its Lease is deleted.
+            A pod's Lease goes with the pod: as long as that is there, it may decide by what it knew.
         look: how often it is looked whether this replica leads.
     """
 
@@ -40,9 +41,14 @@ class _Sight:
     """A Lease as it was last seen; when its last renewal was, and since when it was seen unchanged, by our own steady clock."""
 
     lease: Object
-    replica: Replica
     renewed: float
     unchanged: float
+    heard: Replica
+    silent: Replica
+
+    @property
+    def is_pod(self) -> bool:
+        return bool(self.lease["metadata"].get("ownerReferences"))
 
 
 class Replicas:
@@ -54,12 +60,13 @@ class Replicas:
 
     def __init__(  # noqa: PLR0913 - where, who it is, and its time
         self, api: Api, namespace: str, name: str, clock: Clock, is_leader: Callable[[], bool],
-        pace: ReplicaPace | None = None, *, monotonic: Callable[[], float] = since_boot,
+        pace: ReplicaPace | None = None, *, uid: str = "", monotonic: Callable[[], float] = since_boot,
     ) -> None:  # fmt: skip
         self._api = api
         self._collection = LEASES.format(namespace)
         self._namespace = namespace
         self._name = name
+        self._uid = uid
         self._clock = clock
         self._is_leader = is_leader
         self._pace: Final = pace or ReplicaPace()
@@ -70,7 +77,7 @@ class Replicas:
         self._writing = asyncio.Lock()
         self._reflector: Reflector | None = None
         self._seen: dict[str, _Sight] = {}
-        self._live: tuple[Replica, ...] = ()
+        self._known: tuple[Replica, ...] = ()
         self._forgot = float("-inf")
         self.failure = ""
 
@@ -85,21 +92,25 @@ class Replicas:
         if is_news:
             self._news.set()
 
-    def live(self) -> tuple[Replica, ...] | None:
-        """Return all that have loaded their policies and renew their word, the very same tuple until one of them has news.
+    def known(self) -> tuple[Replica, ...] | None:
+        """Return all that have loaded their policies and have not left, the very same tuple until one of them has news.
 
         None while that is not known: this replica does not lead, or has not read the Leases yet.
         """
         if self._reflector is None or not self._reflector.is_synced:
             return None
         now = self._monotonic()
-        found = {sight.replica.name: sight.replica for sight in self._seen.values() if now - sight.renewed < self._pace.live}
+        found = {}
+        for sight in self._seen.values():
+            age = now - sight.renewed
+            if age < self._pace.forget or sight.is_pod:
+                found[sight.heard.name] = sight.heard if age < self._pace.live else sight.silent
         if self._own is not None:
             found[self._name] = self._own  # Of itself it knows without being told.
-        live = tuple(found[name] for name in sorted(found))
-        if live != self._live:
-            self._live = live
-        return self._live
+        known = tuple(found[name] for name in sorted(found))
+        if known != self._known:
+            self._known = known
+        return self._known
 
     async def run(self) -> None:
         """Say what is loaded here, and listen to the others while this replica leads; until closed."""
@@ -131,7 +142,7 @@ class Replicas:
         try:
             async with self._writing:
                 if not self._is_closed:
-                    lease = lease_of(own, self._pace.live, micro_time(self._clock.time()))
+                    lease = lease_of(own, self._pace.live, micro_time(self._clock.time()), self._uid)
                     await self._api.apply(f"{self._collection}/{lease['metadata']['name']}", lease)
         except ApiError as fault:
             self._fail(fault)
@@ -182,9 +193,10 @@ class Replicas:
         now, stamp = self._monotonic(), (lease.get("spec") or {}).get("renewTime")
         if known is None:
             # How old a Lease is at first sight only its own stamp can say; from then on, our clock alone.
-            return _Sight(lease, replica_of(lease), now - max(0.0, self._clock.time() - unix_time(stamp)), now)
-        is_renewed = stamp != (known.lease.get("spec") or {}).get("renewTime")
-        return _Sight(lease, replica_of(lease), now if is_renewed else known.renewed, now)
+            renewed = now - max(0.0, self._clock.time() - unix_time(stamp))
+        else:
+            renewed = now if stamp != (known.lease.get("spec") or {}).get("renewTime") else known.renewed
+        return _Sight(lease, renewed, now, replica_of(lease), replica_of(lease, whole_seconds(unix_time(stamp))))
 
     async def _forget(self) -> None:
         """Delete what a replica left behind that ended without a word, one a minute."""
@@ -192,7 +204,7 @@ class Replicas:
         if now - self._forgot < 60:
             return
         for sight in self._seen.values():
-            if now - sight.unchanged > self._pace.forget:
+            if now - sight.unchanged > self._pace.forget and not sight.is_pod:
                 self._forgot = now
                 try:
                     await self._api.delete(f"{self._collection}/{sight.lease['metadata']['name']}")

@@ -1,10 +1,10 @@
 """The status of an AuthPolicy, from how it stands and what is there already. Pure: the same knowledge gives nothing to write."""
 
 from collections.abc import Iterable
-from datetime import UTC, datetime
 from typing import Final
 
 from authz.kube.api import Object
+from authz.kube.pacing import whole_seconds
 from authz.kube.programmed import PROGRAMMED, Loaded, programmed
 from authz.kube.resources import GATEWAY_GROUP
 from authz.model.policy import PolicyName
@@ -26,7 +26,7 @@ def status_of(standing: Standing, loaded: Loaded | None, observed: Object | None
         return None
     there: Object = observed.get("status") or {}
     last = standing.programmed or programmed(loaded)
-    stamp = datetime.fromtimestamp(now, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    stamp = whole_seconds(now)
     conditions = _dated((*standing.conditions, last), standing.generation, there.get("conditions"), stamp)
     status: Object = {"observedGeneration": standing.generation, "conditions": conditions}
     ancestors = _ancestors(standing, last, there.get("ancestors") or [], stamp)

@@ -32,7 +32,7 @@ class Term:
 
     def __init__(self, began: float) -> None:
         self._began = began
-        self._live: tuple[Replica, ...] | None = None
+        self._replicas: tuple[Replica, ...] | None = None
         self._due: dict[str, None] = {}
         self._counts: dict[str, None] = {}
         self._counted = float("-inf")
@@ -42,12 +42,12 @@ class Term:
         self._pause = (began, 0.0)
         self.roll: Roll | None = None
 
-    def hear(self, live: tuple[Replica, ...] | None, now: float) -> bool:
+    def hear(self, replicas: tuple[Replica, ...] | None, now: float) -> bool:
         """Take note of the replicas, and return whether enough is known to judge by."""
-        if live is None and _within(self._began, _HEARING, now):
+        if replicas is None and _within(self._began, _HEARING, now):
             return False
-        if live is not self._live:
-            self._live, self.roll = live, Roll(live) if live is not None else None
+        if replicas is not self._replicas:
+            self._replicas, self.roll = replicas, Roll(replicas) if replicas is not None else None
         return True
 
     def waits(self, key: str, loaded: Loaded | None, observed: Object, now: float) -> bool:

@@ -88,13 +88,13 @@ class StatusWriter:
     """
 
     def __init__(
-        self, api: Api, clock: Clock, is_leader: Callable[[], bool], live: Callable[[], tuple[Replica, ...] | None],
+        self, api: Api, clock: Clock, is_leader: Callable[[], bool], replicas: Callable[[], tuple[Replica, ...] | None],
         observed: Callable[[], Mapping[str, Object]], events: Events,
     ) -> None:  # fmt: skip
         self._api = api
         self._clock = clock
         self._is_leader = is_leader
-        self._live = live
+        self._replicas = replicas
         self._observed = observed
         self._events = events
         self._news = asyncio.Event()
@@ -141,7 +141,7 @@ class StatusWriter:
     def _judge(self) -> Steps[None]:
         """Put in line what is to be written."""
         now, term = self._clock.time(), self._term
-        if not term.hear(self._live(), now):
+        if not term.hear(self._replicas(), now):
             return
         for step, (key, known) in enumerate(self._known.items()):
             standing = self._standings.get(key)

@@ -45,6 +45,7 @@ class ClusterSettings:
         snapshot: the file that keeps what was last known; None: none.
         lenient_ca: whether the API server's certificates may lack what RFC 5280 asks for.
         watch_namespaces: where AuthPolicies, routes and grants are read; (): in all.
+        replica_uid: the uid of this replica's pod; "": it is none.
     """
 
     kubeconfig: Path | None = None
@@ -53,6 +54,7 @@ class ClusterSettings:
     snapshot: Path | None = None
     lenient_ca: bool = False
     watch_namespaces: tuple[str, ...] = ()
+    replica_uid: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -193,6 +193,7 @@ def test_where_it_is_in_the_cluster_comes_from_the_pod_itself() -> None:
     named = {each["name"]: each for each in container(objects())["env"]}
     assert named["AUTHZ_SERVE_NAMESPACE"]["valueFrom"]["fieldRef"]["fieldPath"] == "metadata.namespace"
     assert named["AUTHZ_SERVE_REPLICA"]["valueFrom"]["fieldRef"]["fieldPath"] == "metadata.name"
+    assert named["AUTHZ_SERVE_REPLICA_UID"]["valueFrom"]["fieldRef"]["fieldPath"] == "metadata.uid"
     known = {f"AUTHZ_SERVE_{(option.name or '').upper()}" for option in serve.params}
     assert set(named) <= known
 

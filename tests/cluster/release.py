@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 from tests.chart.rendering import chart, helm_binary
 from tests.cluster.control_plane import TOKEN, ControlPlane
@@ -95,7 +96,7 @@ class Release:
         (folder / "kubeconfig").write_text(self.cluster.kubeconfig.read_text().replace(TOKEN, self.token()))
         words = [_placed(word, mounts) for word in container["args"] if not word.startswith(("--listen=", "--admin-listen="))]
         words += ["--listen=127.0.0.1:0", "--admin-listen=127.0.0.1:0", f"--kubeconfig={folder / 'kubeconfig'}"]
-        fields = {"metadata.name": name, "metadata.namespace": self.namespace}
+        fields = {"metadata.name": name, "metadata.namespace": self.namespace, "metadata.uid": str(uuid4())}
         named = {each["name"]: each.get("value") or fields[each["valueFrom"]["fieldRef"]["fieldPath"]] for each in container["env"]}
         with (
             (folder / "log").open("wb") as log,

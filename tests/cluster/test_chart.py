@@ -129,6 +129,8 @@ def it_decides_and_says_so(first: Release) -> None:
     until(lambda: conditions(first.cluster, first.namespace, "orders").get("Programmed") == "True Programmed")
     leases = first.get(f"/apis/coordination.k8s.io/v1/namespaces/{first.namespace}/leases")["items"]
     assert {each["metadata"]["name"] for each in leases} == {"ingress-authz", "ingress-authz-replica-pod-1"}
+    owners = [owner for each in leases for owner in each["metadata"].get("ownerReferences", ())]
+    assert [(each["kind"], each["name"]) for each in owners] == [("Pod", "pod-1")]
 
 
 def it_is_upgraded_with_its_crd(first: Release, pod: RunningPod, folder: Path) -> None:

@@ -12,7 +12,7 @@ from authz.kube.api import Api, connect
 from authz.kube.elector import Elector, LeasePace
 from authz.kube.events import Events
 from authz.kube.reflector import Reflector
-from authz.kube.replicas import Replicas
+from authz.kube.replicas import ReplicaPace, Replicas
 from authz.kube.writer import StatusWriter
 from authz.model.policy import PolicyName
 from authz.service.standing import Standing
@@ -26,22 +26,25 @@ pytestmark = pytest.mark.cluster
 LEASES = "/apis/coordination.k8s.io/v1/namespaces/{}/leases"
 LEASE_RIGHTS = rule("coordination.k8s.io", "leases", "get", "list", "watch", "create", "update", "patch", "delete")
 PACE = LeasePace(lease=2, deadline=1.4, retry=0.3, request=1.0)
+HASTE = ReplicaPace(news=0.2, renew=0.5, live=3, look=0.2)
 NOTHING: frozenset[PolicyName] = frozenset()
 
 
 class Pod:
     """The writing side of one replica, wired as the service wires it. While `is_deaf`, it applies nothing."""
 
-    def __init__(self, api: Api, namespace: str, name: str) -> None:
+    def __init__(self, api: Api, namespace: str, name: str, pace: ReplicaPace | None = None) -> None:
         clock = WallClock()
         self.api, self.name, self.namespace = api, name, namespace
         self.is_deaf = False
         self.not_in_use = NOTHING
         self.policies = Reflector(api, POLICIES.format(namespace), clock, self.apply)
         self.elector = Elector(api, namespace, "ingress-authz", name, clock, PACE)
-        self.replicas = Replicas(api, namespace, name, clock, lambda: self.elector.is_leader)
+        self.replicas = Replicas(api, namespace, name, clock, lambda: self.elector.is_leader, pace, uid="0d9c")
         self.events = Events(api, name, clock)
-        self.writer = StatusWriter(api, clock, lambda: self.elector.is_leader, self.replicas.live, lambda: self.policies.store, self.events)
+        self.writer = StatusWriter(
+            api, clock, lambda: self.elector.is_leader, self.replicas.known, lambda: self.policies.store, self.events
+        )
         self._tasks = [asyncio.create_task(part.run()) for part in (self.policies, self.elector, self.replicas, self.events, self.writer)]
         self._generations: dict[str, int] = {}
 
@@ -55,22 +58,26 @@ class Pod:
         self.replicas.loaded(self.policies.version, self.not_in_use, soon=generations != self._generations)
         self._generations = generations
 
-    async def stop(self) -> None:
+    async def end(self) -> None:
+        """End as by SIGKILL, without a word."""
         assert not any(task.done() for task in self._tasks), self._tasks
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def stop(self) -> None:
+        await self.end()
         await self.elector.close()
         await self.replicas.close()
         await self.api.close()
 
 
 @asynccontextmanager
-async def pods(kubeconfig: Path, namespace: str, *names: str) -> AsyncIterator[dict[str, Pod]]:
+async def pods(kubeconfig: Path, namespace: str, *names: str, pace: ReplicaPace | None = None) -> AsyncIterator[dict[str, Pod]]:
     running: dict[str, Pod] = {}
     try:
         for name in names:
-            running[name] = Pod(await connect(kubeconfig), namespace, name)
+            running[name] = Pod(await connect(kubeconfig), namespace, name, pace)
         yield running
     finally:
         for pod in running.values():
@@ -123,6 +130,27 @@ def test_two_replicas_are_counted_by_the_one_that_leads_and_the_other_goes_on_wh
     left = cluster.ask("GET", LEASES.format(namespace)).body["items"]
     assert [each["metadata"]["name"] for each in left] == ["ingress-authz"]
     assert left[0]["spec"]["holderIdentity"] == ""
+
+
+def test_a_replica_that_falls_silent_is_named_until_its_lease_goes_with_its_pod(cluster: ControlPlane, namespace: str) -> None:
+    put(cluster, namespace)
+
+    async def story() -> None:
+        async with pods(cluster.kubeconfig, namespace, "a", pace=HASTE) as running:
+            a = running["a"]
+            await until(lambda: a.elector.is_leader)
+            b = Pod(await connect(cluster.kubeconfig), namespace, "b", HASTE)
+            await until(lambda: programmed(a) == "True loaded by 2 of 2 replicas")
+            await b.end()
+            silence = r"no word from b since \d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ: see its log"
+            await until(lambda: re.fullmatch(f"True loaded by 2 of 2 replicas; {silence}", programmed(a)))
+            await asyncio.to_thread(put, cluster, namespace, "orders", "other.example.com")
+            await until(lambda: re.fullmatch(f"False loaded by 1 of 2 replicas; waiting for b; {silence}", programmed(a)))
+            await b.api.delete(f"{LEASES.format(namespace)}/ingress-authz-replica-b")  # As the garbage collector does.
+            await until(lambda: programmed(a) == "True loaded by 1 of 1 replica")
+            await b.api.close()
+
+    asyncio.run(story())
 
 
 def test_a_replica_without_rights_to_leases_says_what_to_grant(cluster: ControlPlane, namespace: str, tmp_path: Path) -> None:

@@ -41,8 +41,12 @@ class Scene:
 
     @property
     def live(self) -> dict[str, int] | None:
-        live = self.replicas[self.leader].live()
-        return None if live is None else {each.name: each.version for each in live}
+        known = self.replicas[self.leader].known()
+        return None if known is None else {each.name: each.version for each in known if not each.silent_since}
+
+    @property
+    def silent(self) -> dict[str, str]:
+        return {each.name: each.silent_since for each in self.replicas[self.leader].known() or () if each.silent_since}
 
 
 def play(names: str, story: Callable[[Scene], Awaitable[None]]) -> None:
@@ -109,13 +113,13 @@ def test_the_leader_hears_all_and_a_change_within_a_second() -> None:
             scene.replicas[name].loaded("5", NOTHING)
         await scene.clock.advance(1)
         assert scene.live == {"a": 5, "b": 5, "c": 5}
-        again = scene.replicas["a"].live()
+        again = scene.replicas["a"].known()
         await scene.clock.advance(9.5)
-        assert scene.replicas["a"].live() is again, "a renewal is no news"
+        assert scene.replicas["a"].known() is again, "a renewal is no news"
         scene.replicas["c"].loaded("6", NOTHING)
         await scene.clock.advance(1)
         assert scene.live == {"a": 5, "b": 5, "c": 6}
-        assert scene.replicas["b"].live() is None, "who does not lead does not listen"
+        assert scene.replicas["b"].known() is None, "who does not lead does not listen"
 
     play("abc", story)
 
@@ -133,10 +137,16 @@ def test_one_that_leaves_is_gone_at_once_and_one_that_falls_silent_after_half_a_
         assert scene.live == {"a": 5, "c": 5}
         await scene.clock.advance(12)
         assert scene.live == {"a": 5}
-        assert scene.lease("c") is not None
+        lease = scene.lease("c")
+        assert lease is not None
+        renewed: str = lease["spec"]["renewTime"]  # type: ignore[index]
+        assert scene.silent == {"c": f"{renewed.partition('.')[0]}Z"}
+        again = scene.replicas["a"].known()
+        await scene.clock.advance(9)
+        assert scene.replicas["a"].known() is again, "silence that lasts is no news"
         scene.apis["c"].cut = False
         await scene.clock.advance(15)
-        assert scene.live == {"a": 5, "c": 5}
+        assert (scene.live, scene.silent) == ({"a": 5, "c": 5}, {})
 
     play("abc", story)
 
@@ -176,7 +186,7 @@ def test_what_a_replica_left_behind_days_ago_counts_for_nothing_and_is_cleared_a
         scene.shared.put(f"{LEASES}/ingress-authz-replica-z", dead)
         scene.replicas["a"].loaded("5", NOTHING)
         await scene.clock.advance(0.4)
-        assert scene.live == {"a": 5}
+        assert (scene.live, scene.silent) == ({"a": 5}, {})
         await scene.clock.advance(590)
         assert scene.lease("z") is not None
         await scene.clock.advance(20)
@@ -184,6 +194,26 @@ def test_what_a_replica_left_behind_days_ago_counts_for_nothing_and_is_cleared_a
         assert scene.lease("a") is not None
 
     play("a", story)
+
+
+def test_a_silent_pod_is_told_for_as_long_as_it_is_there_and_one_that_is_no_pod_for_ten_minutes() -> None:
+    async def story(scene: Scene) -> None:
+        pod = lease_of(Replica("z", 1, NOTHING), 30, "2027-01-10T08:00:00.000000Z", uid="0d9c")
+        assert pod["metadata"]["ownerReferences"] == [{"apiVersion": "v1", "kind": "Pod", "name": "z", "uid": "0d9c"}]
+        scene.shared.put(f"{LEASES}/ingress-authz-replica-z", pod)
+        for name in "ab":
+            scene.replicas[name].loaded("5", NOTHING)
+        await scene.clock.advance(0.4)
+        scene.apis["b"].cut = True
+        await scene.clock.advance(590)
+        assert scene.silent == {"b": "2027-01-15T08:00:00Z", "z": "2027-01-10T08:00:00Z"}
+        await scene.clock.advance(20)
+        assert scene.silent == {"z": "2027-01-10T08:00:00Z"}
+        scene.shared.remove(f"{LEASES}/ingress-authz-replica-z")
+        await settle()
+        assert (scene.live, scene.silent) == ({"a": 5}, {})
+
+    play("ab", story)
 
 
 def test_a_new_leader_hears_all_within_a_second_and_a_clock_that_is_off_costs_one_renewal() -> None:

@@ -100,6 +100,11 @@ def test_programmed_counts_replicas_and_names_those_that_are_awaited() -> None:
         Loaded(0, 5, ("a", "b", "c", "d", "e")): (
             "False", "Reconciling", "loaded by 0 of 5 replicas; waiting for a, b, c and 2 more: see their logs",
         ),
+        Loaded(3, 3, silent=("a since T",)): ("True", "Programmed", "loaded by 3 of 3 replicas; no word from a since T: see its log"),
+        Loaded(1, 3, ("a", "b"), silent=("a since T", "c since U")): (
+            "False", "Reconciling",
+            "loaded by 1 of 3 replicas; waiting for a, b; no word from a since T, c since U: see their logs",
+        ),
         Loaded(0, 2, (), ("a", "b")): ("False", "Invalid", "used by 0 of 2 replicas: mend what the other conditions name"),
     }  # fmt: skip
     for loaded, expected in told.items():
@@ -121,6 +126,13 @@ def test_a_replica_counts_where_it_has_come_so_far_and_uses_some_version() -> No
     assert roll.loaded(SHOP, 8) == Loaded(2, 3, (), ("b",))
     assert roll.loaded(SHOP, 11) == Loaded(1, 3, ("a", "b"))
     assert Roll(()).loaded(SHOP, 1) == Loaded(0, 0)
+
+
+def test_a_replica_that_fell_silent_counts_by_what_it_said_last() -> None:
+    roll = Roll([Replica("a", 10, frozenset()), Replica("b", 8, frozenset(), "2027-01-15T08:00:00Z")])
+    silent = ("b since 2027-01-15T08:00:00Z",)
+    assert roll.loaded(SHOP, 8) == Loaded(2, 2, silent=silent)
+    assert roll.loaded(SHOP, 9) == Loaded(1, 2, ("b",), silent=silent)
 
 
 def test_ancestors_say_the_same_and_the_entries_of_others_stay_as_they_are() -> None:
