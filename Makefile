@@ -10,7 +10,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: help demo test control-plane test-cluster gateways test-gateways image check fix format lint types imports generated docs protos crds bench bench-cluster lock clean
+.PHONY: help demo test nightly control-plane test-cluster gateways test-gateways image check fix format lint types imports generated docs protos crds bench bench-cluster lock clean
 
 help:  ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | awk -F'\t' '{printf "  make %-15s%s\n", $$1, $$2}'
@@ -28,6 +28,9 @@ demo: $(STAMP)  ## Watch a real Envoy allow and refuse, by policies that you can
 
 test: $(STAMP)  ## Run every test that this machine can run, in a few minutes
 	@$(BIN)/python -m pytest $(ARGS)
+
+nightly: $(STAMP)  ## Run what takes long: the same tests over many more cases, floods and soaks (half an hour or more)
+	@$(BIN)/python -m pytest -m nightly $(ARGS)
 
 control-plane:  ## Build the real control plane that `make test-cluster` needs (Go 1.26; minutes, 8 GB of caches)
 	@tests/cluster/parts/build.sh
