@@ -5,7 +5,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from authz.api import v1alpha1
-from authz.model.issuer import AUTHORIZATION_BEARER, Issuer, KeySource, Place, PlaceKind
+from authz.model.issuer import AUTHORIZATION_BEARER, Issuer, KeySource, Place, PlaceKind, token_type
 from authz.model.policy import (
     AddressCondition,
     AddressRange,
@@ -92,6 +92,9 @@ def _issuer(written: v1alpha1.Issuer, namespace: str) -> Issuer:
         keys=KeySource(written.discovery_url or "", written.jwks_url or "", written.jwks or "", _reference(written.jwks_from, namespace)),
         algorithms=tuple(written.algorithms),
         clock_skew=written.clock_skew_seconds,
+        token_types=frozenset(token_type(each) for each in written.token_types),
+        max_lifetime=written.max_lifetime_seconds,
+        max_age=written.max_age_seconds,
         places=tuple(_place(place) for place in written.token_from) if written.token_from else (AUTHORIZATION_BEARER,),
         ca_from=_reference(written.ca_ref, namespace),
     )

@@ -6,6 +6,15 @@ from enum import StrEnum
 from authz.model.reference import Reference
 
 
+def token_type(written: str) -> str:
+    """Return a `typ` in the form that is compared: lower case, without `application/` (RFC 7515 §4.1.9).
+
+    >>> token_type("application/AT+JWT")
+    'at+jwt'
+    """
+    return written.lower().removeprefix("application/")
+
+
 class PlaceKind(StrEnum):
     """Which part of a request a credential is read from."""
 
@@ -53,6 +62,9 @@ class Issuer:
         places: where its tokens are looked for, in this order.
         ca_from: where the CAs are that vouch for its servers; None: those that the operator trusts.
         ca: those CAs, as PEM, once they are there.
+        token_types: the `typ` values that are accepted, as `token_type` gives them; none counts as `jwt`.
+        max_lifetime: the longest time from `iat` to `exp`, in seconds; None: any.
+        max_age: the longest time since `iat`, in seconds; None: any.
     """
 
     name: str
@@ -63,6 +75,9 @@ class Issuer:
     places: tuple[Place, ...]
     ca_from: Reference | None = None
     ca: str = ""
+    token_types: frozenset[str] = frozenset({"at+jwt", "jwt"})
+    max_lifetime: int | None = None
+    max_age: int | None = None
 
     @property
     def references(self) -> tuple[Reference, ...]:

@@ -49,7 +49,8 @@ class TokenReader:
         if principal is not None:
             if principal.begins <= view.now < principal.expires:
                 return principal
-            found: Principal | Failure | None = claims.time_failure(principal.begins, principal.expires, view.now)
+            times = principal.begins, principal.expires
+            found: Principal | Failure | None = claims.time_failure(principal.claims, principal.issuer, times, view.now)
         else:
             found = self._verified(presented, view, digest, len(text))
         if isinstance(found, Failure):
@@ -81,6 +82,10 @@ class TokenReader:
         return Failure(Reason.TOKEN_ISSUER, Rank.NOT_VERIFIED, self._want_issuer, got)
 
     def _by(self, issuer: Issuer, state: IssuerKeys, read: Jws, view: View) -> Principal | Failure:
+        if read.kind not in issuer.token_types:
+            want, got = f"typ {' or '.join(sorted(issuer.token_types))}", f"typ {read.kind[:40]}"
+            view.note(Step(3, "type", "", False, got, want))
+            return Failure(Reason.TOKEN_TYPE, Rank.NOT_VERIFIED, want, got)
         key = self._key(issuer, state, read, view)
         if isinstance(key, Failure):
             return key
@@ -117,8 +122,8 @@ class TokenReader:
         if "cnf" in read.claims:
             view.note(Step(3, "binding", "", False, "a token that is bound to its holder (cnf)", "a bearer token"))
             return Failure(Reason.TOKEN_BINDING, Rank.NOT_VERIFIED, "a bearer token", "a token that is bound to its holder (cnf)")
-        times = claims.lifetime(read.claims, issuer.clock_skew)
-        failure = times if isinstance(times, Failure) else claims.time_failure(*times, view.now)
+        times = claims.lifetime(read.claims, issuer)
+        failure = times if isinstance(times, Failure) else claims.time_failure(read.claims, issuer, times, view.now)
         view.note(Step(3, "times", "", failure is None, failure.got if failure else "", failure.want if failure else ""))
         if failure is not None or isinstance(times, Failure):
             return failure or Failure(Reason.TOKEN_LIFETIME, Rank.NOT_VERIFIED)

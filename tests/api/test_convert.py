@@ -112,9 +112,13 @@ def test_how_an_issuers_tokens_are_read():
     issuer = _issuer(
         algorithms=["EdDSA"],
         clockSkewSeconds=0,
+        tokenTypes=["application/AT+JWT", "JWT"],
+        maxLifetimeSeconds=7200,
+        maxAgeSeconds=3600,
         tokenFrom=[{"header": "Authorization", "scheme": "Token"}, {"header": "X-Token"}, {"query": "Token"}, {"cookie": "Session"}],
     )
     assert (issuer.algorithms, issuer.clock_skew) == (("EdDSA",), 0)
+    assert (issuer.token_types, issuer.max_lifetime, issuer.max_age) == ({"at+jwt", "jwt"}, 7200, 3600)
     assert issuer.places == (
         Place(PlaceKind.HEADER, "authorization", "Token"),
         Place(PlaceKind.HEADER, "x-token"),

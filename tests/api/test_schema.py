@@ -101,6 +101,7 @@ def test_defaults_are_written_out() -> None:
     assert fields["mode"]["default"] == "Enforce"
     assert issuer["algorithms"]["default"] == ["RS256", "ES256"]
     assert issuer["clockSkewSeconds"]["default"] == 30
+    assert issuer["tokenTypes"]["default"] == ["at+jwt", "JWT"]
     assert fields["rules"]["items"]["properties"]["forward"]["properties"]["credentials"]["default"] == "Remove"
 
 

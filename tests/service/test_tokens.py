@@ -102,6 +102,16 @@ def test_a_remembered_token_ends_with_its_exp_and_the_tolerance() -> None:
     assert "token that has not expired" in installation.decide(request).want
 
 
+def test_a_remembered_token_grows_too_old_before_its_exp() -> None:
+    installation = Installation(a_manifest(RULES.replace("clockSkewSeconds: 30", "clockSkewSeconds: 0, maxAgeSeconds: 600")))
+    request = a_request(token=a_token(iat=int(NOON)))
+    installation.clock.now = NOON + 599
+    assert installation.decide(request).reason.value == "rule.allow"
+    installation.clock.now = NOON + 600
+    decision = installation.decide(request)
+    assert (decision.reason.value, decision.want) == ("token.expired", "a token that is 10 minutes old at most")
+
+
 def test_a_remembered_token_is_not_valid_where_the_clock_went_back_before_its_beginning() -> None:
     installation = Installation(a_manifest(RULES))
     request = a_request(token=a_token(iat=int(NOON)))

@@ -14,6 +14,7 @@ from authz.api.v1alpha1.words import (
     ObjectName,
     Scope,
     Text,
+    TokenType,
     Url,
     exactly_one,
     one_rule,
@@ -103,6 +104,14 @@ class Issuer(Object):
     """The signature algorithms that its tokens may use."""
     clock_skew_seconds: Annotated[int, Field(ge=0, le=300)] = Field(30, alias="clockSkewSeconds")
     """How far the clocks may differ when `exp`, `nbf` and `iat` are compared, in seconds."""
+    token_types: Annotated[list[TokenType], Field(min_length=1, max_length=8)] = Field(default=["at+jwt", "JWT"], alias="tokenTypes")
+    """Which `typ` its tokens may have, in any case, with or without `application/`. A token without `typ` counts as `JWT`. An
+    issuer that marks its access tokens (RFC 9068) is held to that by `[at+jwt]`: its ID tokens, of type `JWT`, pass no more."""
+    max_lifetime_seconds: Annotated[int, Field(ge=1, le=31_536_000)] | None = Field(None, alias="maxLifetimeSeconds")
+    """How long its tokens may be made for: the longest time from `iat` to `exp`, in seconds. A token without `iat` is refused."""
+    max_age_seconds: Annotated[int, Field(ge=1, le=31_536_000)] | None = Field(None, alias="maxAgeSeconds")
+    """How old its tokens may get, whatever their `exp` says: the longest time since `iat`, in seconds. A token without `iat` is
+    refused."""
     token_from: Annotated[list[TokenPlace], Field(min_length=1, max_length=8)] | None = Field(None, alias="tokenFrom")
     """Where its tokens are looked for, in this order; two different tokens are refused. The default is the header
     `Authorization` with the scheme `Bearer`."""
