@@ -70,7 +70,7 @@ class Service:
     def __init__(self, settings: Settings, stream: TextIO = sys.stdout) -> None:
         clock, memory = SystemClock(), TokenMemory()
         said = settings.operator
-        self._lines = Lines(stream, clock.time, settings.allow_sample, said.client_address)
+        self._lines = Lines(stream, clock.time, settings.allow_sample, said.client_address, settings.log_rate)
         self.stalls = Stalls()
         self.metrics = Metrics(
             lambda: ring.all(),  # noqa: PLW0108 - made below
@@ -86,7 +86,7 @@ class Service:
         self._settings = settings
         self._updater = Updater(said, ring, memory, self.audit.failed)
         self._checker = Checker(self._updater.store, ring, clock, self.audit)
-        self._server = CheckServer(Endpoint(self._checker, self.audit), settings.limits, settings.tls)
+        self._server = CheckServer(Endpoint(self._checker, self.audit, settings.room), settings.limits, settings.tls)
         self._routes: tuple[CoveredRoute, ...] = ()
         self._controller: Controller | None = None
         self._admin = HttpServer(admin_app(self._why_not_ready, self.metrics.text, CONTENT_TYPE, lambda: self._routes))
@@ -240,4 +240,4 @@ class Service:
         for task in background:
             task.cancel()
         await asyncio.gather(*background, *([leaving] if leaving is not None else ()), return_exceptions=True)
-        self._lines.flush()
+        self._lines.end()

@@ -21,7 +21,7 @@ def answers(asked):
     """Return what answers checks: the whole decision, or a constant."""
     if not asked:
         constant = response_of(Allow(Reason.RULE_ALLOW), None)
-        return lambda data, budget: constant
+        return lambda data, deadline: constant
     return scene.Site(scene.policies(asked["policies"], asked["jwks"]), TokenMemory(asked["remembered"])).endpoint
 
 

@@ -13,6 +13,7 @@ from authz import settings
 from authz.app import Running, Service, StartError
 from authz.cli import exits
 from authz.cli.options import operator_options, raise_mistakes, take_fetch, take_operator
+from authz.envoy.endpoint import WaitingRoom
 from authz.envoy.server import ServerLimits
 from authz.envoy.tls import TlsError
 from authz.kube.api import own_namespace
@@ -101,6 +102,13 @@ _OF_KUBE = (
     "--max-deadline", type=click.FloatRange(min=0.05), default=5.0, show_default=True, help="Longest time for one check, in seconds."
 )
 @click.option(
+    "--max-waiting",
+    type=click.IntRange(min=1),
+    default=1024,
+    show_default=True,
+    help="How many checks may wait at once for an issuer's keys; those beyond are denied as overloaded.",
+)
+@click.option(
     "--connection-age",
     type=click.FloatRange(min=1),
     default=120.0,
@@ -113,6 +121,13 @@ _OF_KUBE = (
 )
 @click.option(
     "--allow-sample", type=click.FloatRange(0, 1), default=0.01, show_default=True, help="Share of allowed requests that is logged."
+)
+@click.option(
+    "--log-rate",
+    type=click.IntRange(min=1),
+    default=20,
+    show_default=True,
+    help="Decisions logged in each second for one policy and reason, and ten times as many in all; of the others, how many they were.",
 )
 @click.option("--ready-file", type=_FILE, metavar="FILE", help="Written with the real addresses once everything is up.")
 @exits.coded
@@ -153,7 +168,9 @@ def serve(**given: Any) -> int:  # noqa: ANN401 - what click gives
         limits=ServerLimits(given["max_message_bytes"], given["max_deadline"], given["connection_age"]),
         drain_seconds=given["drain"],
         grace_seconds=given["grace"],
+        room=WaitingRoom(given["max_waiting"]),
         allow_sample=given["allow_sample"],
+        log_rate=given["log_rate"],
         ready_file=given["ready_file"],
     )
     raise_mistakes(mistakes)

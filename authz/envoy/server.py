@@ -1,4 +1,4 @@
-"""The gRPC server: Check and health, TLS with reload, drain. Behind the seam `check(bytes, budget) -> bytes | awaitable`."""
+"""The gRPC server: Check and health, TLS with reload, drain. Behind the seam `check(bytes, deadline) -> bytes | awaitable`."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -77,9 +77,8 @@ class CheckServer:
 
     async def _answer(self, data: bytes, context: "grpc.aio.ServicerContext[bytes, bytes]") -> bytes:
         left = context.time_remaining()
-        # A part of the deadline is the way back's: a late answer is no answer to the proxy.
-        budget = self._limits.max_deadline if left is None else min(left * 0.8, self._limits.max_deadline)
-        answer = self._check(data, budget)
+        deadline = self._limits.max_deadline if left is None else min(left, self._limits.max_deadline)
+        answer = self._check(data, deadline)
         return answer if isinstance(answer, bytes) else await answer
 
 

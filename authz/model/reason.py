@@ -58,6 +58,7 @@ class Reason(StrEnum):
     POLICY_CONFLICTED = "policy.conflicted", 503, "", "The service is not configured"
     POLICY_INVALID = "policy.invalid", 503, "", "The service is not configured"
     KEYS_UNAVAILABLE = "keys.unavailable", 503, "", "The service cannot check credentials now"
+    OVERLOADED = "overloaded", 503, "", "The service has too much to do now"
     INTERNAL_ERROR = "internal.error", 503, "", "The service cannot decide now"
 
     @property

@@ -1,8 +1,9 @@
 """Check one request. No exception crosses it: what is unforeseen becomes a deny, with a reason."""
 
 import asyncio
-from collections.abc import Awaitable
+from collections.abc import Coroutine
 from dataclasses import replace
+from typing import Any
 
 from authz.model.decision import Decision, Deny
 from authz.model.request import Request
@@ -34,8 +35,8 @@ class Checker:
         self._clock = clock
         self._audit = audit
 
-    def check(self, request: Request, budget: float) -> Decision | Awaitable[Decision]:
-        """Return the decision, or an awaitable of it where keys are being fetched that could change a deny.
+    def check(self, request: Request, budget: float) -> Decision | Coroutine[Any, Any, Decision]:
+        """Return the decision, or a coroutine that does where keys are being fetched that could change a deny.
 
         Args:
             budget: how many seconds the caller can wait.

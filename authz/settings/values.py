@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
+from authz.envoy.endpoint import WaitingRoom
 from authz.envoy.server import ServerLimits
 from authz.envoy.tls import TlsFiles
 from authz.fetch.client import FetchLimits
@@ -66,6 +67,7 @@ class Settings:
         drain_seconds: how long checks are still answered after a stop was asked for, so that proxies learn of it.
         grace_seconds: how long checks under way may then still take.
         allow_sample: which share of the allows is logged, from 0 to 1.
+        log_rate: how many decisions are logged in each second for one policy and reason.
         ready_file: where the real addresses are written once everything is up.
         cluster: how policies are read from an API server; None: they are those of the directory.
     """
@@ -78,9 +80,11 @@ class Settings:
     key_times: KeyTimes = KeyTimes()
     tls: TlsFiles | None = None
     limits: ServerLimits = ServerLimits()
+    room: WaitingRoom = WaitingRoom()
     drain_seconds: float = 5.0
     grace_seconds: float = 20.0
     allow_sample: float = 0.01
+    log_rate: int = 20
     ready_file: Path | None = None
     cluster: ClusterSettings | None = None
 

@@ -36,7 +36,7 @@ class Auditor:
             fault = fault.exceptions[0]
         frames = traceback.extract_tb(fault.__traceback__)[-3:]
         where = " < ".join(f"{frame.name}:{frame.lineno}" for frame in reversed(frames))
-        self._lines.event("error", "fault", kind=type(fault).__name__, where=where)
+        self._lines.fault(kind=type(fault).__name__, where=where)
 
     def fetched(self, issuer: str, kids: tuple[str, ...], dropped: tuple[str, ...]) -> None:
         """Count a fetch; write it where it ends a failure or dropped keys."""

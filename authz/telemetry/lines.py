@@ -14,8 +14,10 @@ from typing import Final, TextIO
 
 from authz.model.decision import Allow, Decision
 from authz.model.operator import ClientAddress
+from authz.model.reason import Reason
 from authz.model.request import Request
 from authz.policy.addresses import finder, text
+from authz.telemetry.quota import Quota
 
 MAX_FIELD: Final = 512
 MAX_WAITING: Final = 20_000
@@ -25,11 +27,15 @@ EVERY: Final = 0.1
 class Lines:
     """Writes decisions and events."""
 
-    def __init__(self, stream: TextIO, now: Callable[[], float], allow_sample: float, address: ClientAddress | None) -> None:
+    def __init__(
+        self, stream: TextIO, now: Callable[[], float], allow_sample: float, address: ClientAddress | None, rate: int = 20
+    ) -> None:  # fmt: skip
+        """`rate`: decisions that are written in each second for one policy and reason; of the others it is written how many they were."""
         self._stream = stream
         self._now = now
         self._allow_sample = allow_sample
         self._address_of = finder(address)
+        self._quota = Quota(rate)
         self._waiting: list[str] = []
         self.dropped = 0
         self._address_source = "" if address is None else address.header or "peer"
@@ -47,6 +53,8 @@ class Lines:
         self._write({"ts": self._time(), "level": level, "event": message, **fields})
 
     def _decision(self, request: Request | None, decision: Decision, seconds: float, mode: str) -> None:
+        if not self._quota.takes(decision.policy, decision.reason.value, self._now()):
+            return
         fields: dict[str, object] = {
             "ts": self._time(),
             "level": "info",
@@ -86,6 +94,11 @@ class Lines:
             return
         self._waiting.append(json.dumps(short, ensure_ascii=True, separators=(",", ":")) + "\n")
 
+    def fault(self, **fields: object) -> None:
+        """Write a fault of ours; a client may be able to provoke it again and again."""
+        if self._quota.takes("", Reason.INTERNAL_ERROR.value, self._now()):
+            self.event("error", "fault", **fields)
+
     def flush(self) -> None:
         """Write what has been collected. May block: the stream is somebody else's."""
         lines, self._waiting = self._waiting, []
@@ -97,5 +110,16 @@ class Lines:
         """Write what has been collected, for ever, in another thread."""
         while True:
             await asyncio.sleep(EVERY)
+            self._tell_left_out(self._now())
             if self._waiting:
                 await asyncio.to_thread(self.flush)
+
+    def end(self) -> None:
+        """Write what there is at the end, the last second's sum included."""
+        self._tell_left_out(self._now() + 1)
+        self.flush()
+
+    def _tell_left_out(self, now: float) -> None:
+        left_out = self._quota.left_out(now)
+        if left_out:
+            self.event("warning", "decisions.not_logged", **left_out)

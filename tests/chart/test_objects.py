@@ -135,7 +135,7 @@ def arguments(found: list[Object]) -> list[str]:
 def test_every_setting_of_the_operator_becomes_a_flag() -> None:
     found = arguments(of_feature("hosts-and-headers"))
     assert found[:4] == ["serve", "--kube", "--listen=0.0.0.0:9001", "--admin-listen=0.0.0.0:9002"]
-    assert [each for each in found if not re.match(r"--(max|connection|drain|grace|allow|snapshot|.*listen)", each)][2:] == [
+    assert [each for each in found if not re.match(r"--(max|connection|drain|grace|allow|log|snapshot|.*listen)", each)][2:] == [
         "--hosts-from=shop=shop.example.com,*.shop.example.com",
         "--hosts-from=auth-system",
         "--client-address=x-forwarded-for",
@@ -169,10 +169,12 @@ def test_limits_and_times_become_flags() -> None:
     assert arguments(found)[5:] == [
         "--max-message-bytes=67108864",
         "--max-deadline=0.5",
+        "--max-waiting=64",
         "--connection-age=3600",
         "--drain=10",
         "--grace=30",
         "--allow-sample=1",
+        "--log-rate=1000",
     ]
     assert pod(found)["terminationGracePeriodSeconds"] == 60
     assert "lifecycle" not in container(found)

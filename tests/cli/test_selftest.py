@@ -114,7 +114,7 @@ def test_a_service_that_is_being_stopped_is_not_well(folder: Path) -> None:
 
 def test_another_grpc_service_is_told_from_ours() -> None:
     async def story() -> Result:
-        server = CheckServer(lambda data, budget: b"", ServerLimits())
+        server = CheckServer(lambda data, deadline: b"", ServerLimits())
         port = await server.start("127.0.0.1:0")
         await server.ready()
         try:

@@ -89,6 +89,7 @@ async def running(folder: Path, policies: Mapping[str, str], plan: Plan = Plan()
         "drain_seconds": 0,
         "grace_seconds": 2,
         "allow_sample": 1,
+        "log_rate": 1_000_000,
     }
     settings = Settings(**usual | dict(plan.settings))
     log = io.StringIO()

@@ -6,14 +6,14 @@ from typing import Any
 
 import pytest
 
-from authz.envoy.endpoint import Endpoint
+from authz.envoy.endpoint import Endpoint, WaitingRoom
 from authz.model.decision import Allow, Decision
 from authz.model.reason import Reason
 from authz.model.request import Request
 from authz.service.ports import FetchedKeys
 from tests.builders import ISSUER, Installation, a_jwks, a_manifest, a_token
 from tests.envoy.messages import check_request, check_response, reason_of
-from tests.fakes import Journal
+from tests.fakes import Journal, settle
 
 ALLOW = Allow(Reason.RULE_ALLOW, "shop/orders")
 
@@ -39,6 +39,11 @@ async def later(answer: Any) -> Any:
     return answer
 
 
+async def until_set(event: asyncio.Event) -> Decision:
+    await event.wait()
+    return ALLOW
+
+
 def asked(checks: Checks, journal: Any, data: bytes | None = None) -> bytes:
     async def story() -> bytes:
         answer = Endpoint(checks, journal)(check_request() if data is None else data, 0.5)
@@ -54,7 +59,7 @@ def test_a_decision_becomes_bytes_and_is_told() -> None:
     assert request is not None
     assert (request.path, decision) == ("/orders/7", ALLOW)
     assert 0 <= seconds < 5
-    assert checks.budgets == [0.5]
+    assert checks.budgets == [0.4], "a fifth of the deadline is for the way back"
 
 
 def test_a_decision_that_comes_later_becomes_bytes_and_is_told() -> None:
@@ -123,8 +128,7 @@ def test_an_audit_that_cannot_write_at_all_is_no_error_of_the_call(wait: bool) -
 def test_a_caller_that_goes_away_is_not_told_as_a_fault() -> None:
     async def story() -> None:
         journal = Journal()
-        never: asyncio.Future[Decision] = asyncio.get_running_loop().create_future()
-        answer = Endpoint(Checks(never), journal)(check_request(), 1)
+        answer = Endpoint(Checks(until_set(asyncio.Event())), journal)(check_request(), 1)
         assert isinstance(answer, Awaitable)
         task = asyncio.ensure_future(answer)
         await asyncio.sleep(0)
@@ -153,3 +157,57 @@ def test_the_whole_way_with_a_policy_and_keys_that_must_be_fetched() -> None:
         assert installation.journal.reasons() == ["rule.allow", "rule.allow"]
 
     asyncio.run(story())
+
+
+def test_those_beyond_the_waiting_room_are_denied_at_once_and_it_empties_again() -> None:
+    async def story() -> None:
+        journal, free = Journal(), asyncio.Event()
+
+        class Waiting:
+            def check(self, request: Request, budget: float) -> Any:
+                return until_set(free)
+
+        endpoint = Endpoint(Waiting(), journal, WaitingRoom(checks=2))
+        waiting = [asyncio.ensure_future(endpoint(check_request(), 1)) for _ in range(2)]  # type: ignore[arg-type]
+        await settle()
+        for _ in range(3):
+            beyond = endpoint(check_request(), 1)
+            assert isinstance(beyond, bytes)
+            assert (reason_of(beyond), check_response(beyond).denied_response.status.code) == ("overloaded", 503)
+        free.set()
+        assert [reason_of(each) for each in await asyncio.gather(*waiting)] == ["rule.allow", "rule.allow"]
+        assert reason_of(await endpoint(check_request(), 1)) == "rule.allow"  # type: ignore[misc]
+        assert journal.reasons() == ["overloaded"] * 3 + ["rule.allow"] * 3
+
+    asyncio.run(story())
+
+
+def test_the_waiting_room_is_bounded_in_octets_too_and_one_that_goes_away_leaves_it() -> None:
+    async def story() -> None:
+        checks = Checks(until_set(asyncio.Event()))
+        endpoint = Endpoint(checks, Journal(), WaitingRoom(bytes=10_000))
+        large = check_request(headers={"x-large": "x" * 9_000})
+        first = asyncio.ensure_future(endpoint(large, 1))  # type: ignore[arg-type]
+        await settle()
+        checks.answer = later(ALLOW)
+        assert reason_of(endpoint(large, 1)) == "overloaded"  # type: ignore[arg-type]
+        first.cancel()
+        await asyncio.gather(first, return_exceptions=True)
+        checks.answer = later(ALLOW)
+        assert reason_of(await endpoint(large, 1)) == "rule.allow"  # type: ignore[misc]
+
+    asyncio.run(story())
+
+
+@pytest.mark.parametrize(("seconds", "expected"), [(0.9, "rule.allow"), (1.1, "overloaded")])
+@pytest.mark.parametrize("is_later", [False, True])
+def test_an_allow_that_comes_after_the_deadline_is_none(seconds: float, expected: str, is_later: bool) -> None:
+    times = iter([100.0, 100.0 + seconds])
+    checks = Checks(later(ALLOW) if is_later else ALLOW)
+    endpoint = Endpoint(checks, Journal(), now=lambda: next(times))
+
+    async def story() -> bytes:
+        answer = endpoint(check_request(), 1.0)
+        return answer if isinstance(answer, bytes) else await answer
+
+    assert reason_of(asyncio.run(story())) == expected

@@ -55,7 +55,7 @@ def served(folder: Path, story: Callable[[Scene], Awaitable[None]], *, mutual: b
         if client_ca is not None:
             client_ca.write_bytes(authority.file.read_bytes())
         scene = Scene(folder, authority, TlsFiles(pair.certificate, pair.key, client_ca))
-        server = CheckServer(lambda data, budget: ALLOWED, ServerLimits(), scene.files)
+        server = CheckServer(lambda data, deadline: ALLOWED, ServerLimits(), scene.files)
         scene.port = await server.start("127.0.0.1:0")
         try:
             await story(scene)
@@ -190,7 +190,7 @@ def test_files_that_are_no_pem_at_the_start_are_told(tmp_path: Path, half: str) 
     async def run() -> None:
         pair = an_authority(tmp_path).issue(tmp_path, "server")
         getattr(pair, half).write_text("garbage")
-        server = CheckServer(lambda data, budget: ALLOWED, ServerLimits(), TlsFiles(pair.certificate, pair.key))
+        server = CheckServer(lambda data, deadline: ALLOWED, ServerLimits(), TlsFiles(pair.certificate, pair.key))
         try:
             with pytest.raises(TlsError):
                 await server.start("127.0.0.1:0")

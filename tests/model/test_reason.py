@@ -64,7 +64,7 @@ def test_every_reason_is_one_that_was_designed():
 
 @pytest.mark.parametrize("reason", list(Reason))
 def test_a_reason_has_a_word_a_sentence_and_advice(reason):
-    assert re.fullmatch(r"[a-z]+\.[a-z_]+", reason.value)
+    assert re.fullmatch(r"[a-z]+\.[a-z_]+|overloaded", reason.value)
     assert reason.sentence
     assert ADVICE[reason].endswith((".", "?"))
 
@@ -82,7 +82,7 @@ def test_only_the_three_reasons_of_an_allow_allow(reason):
     ("status", "values"),
     [
         (400, {"credentials.multiple", "path.ambiguous", "request.malformed"}),
-        (503, {"policy.conflicted", "policy.invalid", "keys.unavailable", "internal.error"}),
+        (503, {"policy.conflicted", "policy.invalid", "keys.unavailable", "internal.error", "overloaded"}),
     ],
 )
 def test_the_statuses_of_faults_are_the_designed_ones(status, values):

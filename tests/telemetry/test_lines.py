@@ -26,9 +26,10 @@ DENY = Deny(Reason.TOKEN_AUDIENCE, 401, "shop/orders", "read", "any", want="orde
 class Log:
     """Lines, and what they wrote."""
 
-    def __init__(self, sample: float = 1.0, address: ClientAddress | None = PEER) -> None:
+    def __init__(self, sample: float = 1.0, address: ClientAddress | None = PEER, rate: int = 1000) -> None:
         self.stream = io.StringIO()
-        self.lines = Lines(self.stream, lambda: NOON, sample, address)
+        self.now = NOON
+        self.lines = Lines(self.stream, lambda: self.now, sample, address, rate)
 
     @property
     def text(self) -> str:
@@ -259,3 +260,42 @@ def test_a_stream_that_is_gone_raises_nothing_where_decisions_are_made() -> None
     lines = Lines(Closed(), lambda: NOON, 1.0, None)
     lines.decision(a_request(), DENY, 0)
     lines.event("info", "x")
+
+
+def test_a_flood_of_denials_is_a_few_lines_a_second_and_a_sum_and_hides_no_other() -> None:
+    log = Log(rate=5)
+    for second in range(10):
+        log.now = NOON + second
+        for _ in range(1000):
+            log.lines.decision(a_request(), DENY, 0)
+        log.lines.decision(a_request(), Deny(Reason.IP_DENIED, 403, "shop/orders"), 0)
+    log.lines.end()
+    reasons = [each.get("reason", each.get("event")) for each in log.objects]
+    assert (reasons.count("token.audience"), reasons.count("ip.denied")) == (50, 10)
+    told = [each for each in log.objects if each.get("event") == "decisions.not_logged"]
+    assert sum(each["lines"] for each in told) == 10 * 995
+    assert told[0]["most"] == [{"policy": "shop/orders", "reason": "token.audience", "lines": sum(each["lines"] for each in told)}]
+
+
+def test_a_fault_that_clients_provoke_is_written_a_few_times_a_second() -> None:
+    log = Log(rate=3)
+    for _ in range(100):
+        log.lines.fault(kind="ValueError", where="read:7")
+    assert [each["event"] for each in log.objects] == ["fault"] * 3
+
+
+def test_what_was_left_out_is_told_while_the_flood_goes_on() -> None:
+    async def story() -> None:
+        log = Log(rate=1)
+        running = asyncio.create_task(log.lines.run())
+        for _ in range(7):
+            log.lines.decision(a_request(), DENY, 0)
+        log.now += 1
+        log.lines.decision(a_request(), DENY, 0)
+        await until(lambda: "decisions.not_logged" in log.stream.getvalue())
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+        told = json.loads(next(line for line in log.text.splitlines() if "decisions.not_logged" in line))
+        assert (told["level"], told["lines"]) == ("warning", 6)
+
+    asyncio.run(story())

@@ -85,8 +85,10 @@ header:{{ .header }}
 {{- end }}
 - --max-message-bytes={{ int64 .Values.limits.maxMessageBytes }}
 - --max-deadline={{ .Values.limits.maxDeadlineSeconds }}
+- --max-waiting={{ int64 .Values.limits.maxWaiting }}
 - --connection-age={{ int64 .Values.limits.connectionAgeSeconds }}
 - --drain={{ .Values.shutdown.drainSeconds }}
 - --grace={{ .Values.shutdown.graceSeconds }}
 - --allow-sample={{ .Values.allowSample }}
+- --log-rate={{ int64 .Values.logRate }}
 {{- end -}}
