@@ -88,9 +88,10 @@ class Endpoint:
         return response_of(INTERNAL_ERROR, None)
 
     def _answered(self, request: Request | None, decision: Decision, began: float, deadline: float) -> bytes:
+        answer = response_of(decision, request)
         seconds = self._now() - began
         if seconds > deadline and isinstance(decision, Allow):
             decision = OVERLOADED  # The caller has given up, and was told something else.
-        answer = response_of(decision, request)
+            answer = response_of(decision, request)
         self._audit.decided(request, decision, seconds)
         return answer

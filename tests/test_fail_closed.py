@@ -1,0 +1,298 @@
+"""A fault at any step of a check is a deny: an exception, a delay past the deadline, a cancellation, each at every call of the package.
+
+The steps are not written down by hand: whatever function of the package a check calls is one. Which modules that comes to is a
+list, so that a scenario is found missing where a check begins to take another way.
+"""
+
+import asyncio
+import io
+import sys
+from collections.abc import Callable, Iterator
+from itertools import count
+from types import FrameType
+from typing import Any
+
+import pytest
+
+from authz.envoy.endpoint import Endpoint
+from authz.model.operator import ClientAddress, Operator
+from authz.service.ports import FetchedKeys
+from authz.telemetry.audit import Auditor
+from authz.telemetry.lines import Lines
+from authz.telemetry.metrics import Metrics
+from tests.builders import HOST, ISSUER, Installation, a_jwks, a_manifest, a_token, issuer_yaml
+from tests.envoy.messages import check_request, check_response, reason_of
+from tests.fakes import NOON
+
+POLICY = f"""
+hosts: [{HOST}]
+preflight: Allow
+audiences: [orders]
+issuers: [{issuer_yaml(more=", tokenFrom: [{header: Authorization, scheme: Bearer}, {query: token}, {cookie: session}]")}]
+deny:
+- {{name: blocked, clientIP: {{cidrs: [192.0.2.0/24]}}}}
+- {{name: robots, headers: [{{name: user-agent, values: [robot]}}]}}
+- {{name: suspended, jwt: {{issuers: [idp], claims: [{{path: [state], match: Any, values: [suspended]}}]}}}}
+rules:
+- {{name: open, matches: [{{path: {{type: Exact, value: /open}}, methods: [GET]}}], allow: [{{name: anyone, anonymous: {{}}}}]}}
+- name: shapes
+  matches: [{{path: {{type: Template, value: "/users/{{id}}"}}}}, {{path: {{type: RegularExpression, value: "/v[0-9]+/.*"}}}}]
+  allow: [{{name: users, jwt: {{issuers: [idp]}}}}]
+- name: all
+  deny: [{{name: night, headers: [{{name: x-night}}]}}]
+  allow:
+  - {{name: office, anonymous: {{}}, clientIP: {{ranges: [{{from: 198.51.100.1, to: 198.51.100.9}}]}}}}
+  - name: readers
+    jwt: {{issuers: [idp], audiences: [orders], scopes: [read], claims: [{{path: [roles], match: All, values: [a, b]}}]}}
+    clientIP: {{cidrs: [203.0.113.0/24]}}
+    headers: [{{name: x-tenant, values: [blue], ignoreCase: true}}]
+  forward: {{headers: [{{name: x-auth-subject, from: {{claim: [sub]}}}}, {{name: x-auth-plan, value: gold}}]}}
+"""
+SHADOW = "hosts: [api.example.com]\nmode: Shadow\nrules: [{name: all, allow: []}]\n"
+CLOSED = "hosts: [closed.example.com]\nrules: [{name: all, allow: []}]\n"
+GOOD = {"x-tenant": "BLUE", "x-request-id": "r-1"}
+CLAIMS: dict[str, Any] = {"scope": "read write", "roles": ["a", "b", "c"]}
+
+# What each scenario asks, given a token; the reason without a fault.
+Ask = Callable[[str], bytes]
+SCENARIOS: dict[str, tuple[Ask, str]] = {
+    "a token in a header": (lambda token: check_request(headers={**GOOD, "authorization": f"Bearer {token}"}), "rule.allow"),
+    "a token in the query": (lambda token: check_request(path=f"/orders?token={token}&x=1", headers=GOOD), "rule.allow"),
+    "a token in a cookie": (lambda token: check_request(headers={**GOOD, "cookie": f"a=b; session={token}"}), "rule.allow"),
+    "raw headers": (
+        lambda token: check_request(raw_headers=[("x-tenant", b"blue"), ("authorization", f"Bearer {token}".encode())]), "rule.allow",
+    ),
+    "anyone": (lambda _: check_request(path="/open"), "rule.allow"),
+    "an address": (lambda _: check_request(peer="198.51.100.7"), "rule.allow"),
+    "a template": (lambda token: check_request(path="/users/7", headers={"authorization": f"Bearer {token}"}), "rule.allow"),
+    "a pattern": (lambda token: check_request(path="/v1/x", headers={"authorization": f"Bearer {token}"}), "rule.allow"),
+    "a preflight": (
+        lambda _: check_request("OPTIONS", headers={"origin": "https://a.example", "access-control-request-method": "PUT"}),
+        "preflight.allow",
+    ),
+    "unprotected": (lambda _: check_request(host="free.example.com"), "policy.unprotected"),
+    "a deny that fires": (lambda token: check_request(peer="192.0.2.7", headers={**GOOD, "authorization": f"Bearer {token}"}), "rule.deny"),
+    "a deny of the rule": (
+        lambda token: check_request(headers={**GOOD, "x-night": "1", "authorization": f"Bearer {token}"}), "rule.deny",
+    ),
+    "nobody": (lambda _: check_request(host="closed.example.com"), "rule.deny"),
+    "a bad token": (lambda token: check_request(headers={**GOOD, "authorization": f"Bearer {token[:-8]}AAAAAAAA"}), "token.signature"),
+    "an odd path": (lambda _: check_request(path="/a/..%2f"), "path.ambiguous"),
+    "no request": (lambda _: b"\xff", "request.malformed"),
+}  # fmt: skip
+MODULES = {
+    "authz.authn.claims", "authz.authn.json_text", "authz.authn.jws", "authz.authn.keys", "authz.authn.presented", "authz.authn.roca",
+    "authz.envoy.codec", "authz.envoy.endpoint",
+    "authz.model.credential", "authz.model.decision", "authz.model.issuer", "authz.model.policy", "authz.model.principal",
+    "authz.model.reason", "authz.model.request",
+    "authz.policy.addresses", "authz.policy.alternatives", "authz.policy.answers", "authz.policy.combine", "authz.policy.compiled",
+    "authz.policy.conditions", "authz.policy.decide", "authz.policy.forwarding", "authz.policy.hosts", "authz.policy.items",
+    "authz.policy.judge", "authz.policy.paths", "authz.policy.shadows", "authz.policy.snapshot", "authz.policy.view",
+    "authz.service.check", "authz.service.keyring", "authz.service.reader", "authz.service.tokens",
+    "authz.telemetry.audit", "authz.telemetry.by_policy", "authz.telemetry.histogram", "authz.telemetry.lines", "authz.telemetry.metrics",
+    "authz.telemetry.quota",
+}  # fmt: skip
+# The border itself, which nothing of ours is around: what is raised inside it is caught by it.
+BORDER = {"__call__", "_later"}
+KINDS = (RuntimeError, ValueError, KeyError, TypeError, RecursionError, MemoryError, TimeoutError, OSError)
+
+
+class Calls:
+    """Counts the calls into the package while a check runs, and does something at one of them."""
+
+    def __init__(self, at: int = 0, act: Callable[[], None] = lambda: None) -> None:
+        self.at, self.act = at, act
+        self.count = 0
+        self.modules: set[str] = set()
+        self.where = ""
+        # The functions that led there, with their modules.
+        self.above: set[str] = set()
+
+    def __call__(self, frame: FrameType, event: str, _: object) -> None:
+        name = str(frame.f_globals.get("__name__", ""))
+        function = frame.f_code.co_name
+        # A generator expression is entered once more when it is thrown away, where nothing can be raised.
+        if event != "call" or not name.startswith("authz.") or function == "<genexpr>":
+            return
+        if name == "authz.envoy.endpoint" and function in BORDER:
+            return
+        self.modules.add(name)
+        self.count += 1
+        if self.count == self.at:
+            self.where = f"{name}.{function}"
+            above: FrameType | None = frame
+            while above is not None:
+                self.above.add(f"{above.f_globals.get('__name__')}.{above.f_code.co_name}")
+                above = above.f_back
+            self.act()
+
+    def is_in(self, part: str) -> bool:
+        """Whether the step belongs to this part of the package."""
+        return any(each.startswith(part) for each in self.above)
+
+
+class World:
+    """A service without its wires, with everything on."""
+
+    def __init__(self, *more: str) -> None:
+        operator = Operator(ClientAddress(), unprotected=frozenset({"free.example.com"}))
+        policies = (a_manifest(POLICY), a_manifest(CLOSED, "closed"), *more)
+        self.installation = Installation(*policies, operator=operator)
+        assert all(state.accepted for state in self.installation.report.states)
+        self.late = 0.0
+        lines = Lines(io.StringIO(), lambda: NOON, 1.0, ClientAddress(), 1_000_000)
+        audit = Auditor(Metrics(self.installation.ring.all, lambda: 0), lines)
+        self.endpoint = Endpoint(self.installation.checker, audit, now=lambda: self.late)
+        self._tokens = 0
+
+    def token(self) -> str:
+        """A good token that nobody has seen."""
+        self._tokens += 1
+        return a_token(jti=str(self._tokens), **CLAIMS)
+
+    def asked(self, data: bytes, calls: Calls) -> bytes:
+        self.late = 0.0
+        sys.settrace(calls)  # type: ignore[arg-type]
+        try:
+            answer = self.endpoint(data, 1.0)
+        finally:
+            sys.settrace(None)
+        assert isinstance(answer, bytes)
+        return answer
+
+    def delay(self) -> None:
+        self.late = 2.0
+
+
+def allows(answer: bytes) -> bool:
+    """Envoy's own reading."""
+    return bool(check_response(answer).status.code == 0)
+
+
+def each_step(ask: Callable[[Calls], bytes], act: Callable[[int], Callable[[], None]]) -> Iterator[tuple[Calls, bytes]]:
+    """Ask again and again, with the fault one call later each time, until all calls have been made; yield what was answered."""
+    for at in count(1):
+        calls = Calls(at, act(at))
+        answer = ask(calls)
+        if not calls.where:
+            assert at > 20, "nothing was called"
+            return
+        yield calls, answer
+
+
+def raising(kind: type[Exception]) -> Callable[[], None]:
+    def act() -> None:
+        raise kind("injected")
+
+    return act
+
+
+def any_kind(at: int) -> Callable[[], None]:
+    return raising(KINDS[at % len(KINDS)])
+
+
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_an_exception_at_any_step_is_a_deny(name: str) -> None:
+    ask, expected = SCENARIOS[name]
+    world = World()
+    assert reason_of(world.asked(ask(world.token()), Calls())) == expected
+    for calls, answer in each_step(lambda calls: world.asked(ask(world.token()), calls), any_kind):
+        assert not allows(answer), f"{calls.where} failed, and the answer was an allow"
+        assert check_response(answer).denied_response.status.code in (400, 401, 403, 503), calls.where
+    assert reason_of(world.asked(ask(world.token()), Calls())) == expected, "it goes on as before"
+
+
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_a_delay_past_the_deadline_at_any_step_is_a_deny(name: str) -> None:
+    ask, expected = SCENARIOS[name]
+    world = World()
+    assert reason_of(world.asked(ask(world.token()), Calls())) == expected
+    steps = list(each_step(lambda calls: world.asked(ask(world.token()), calls), lambda _: world.delay))
+    # Counting and writing come after the answer exists, and gRPC itself ends a call whose deadline has passed.
+    before = [(calls.where, answer) for calls, answer in steps if not calls.is_in("authz.telemetry")]
+    assert 0 < len(before) < len(steps)
+    assert [where for where, answer in before if allows(answer)] == []
+
+
+def test_a_remembered_token_is_no_way_around() -> None:
+    world = World()
+    data = SCENARIOS["a token in a header"][0](world.token())
+    clean = Calls()
+    world.asked(data, Calls())
+    assert reason_of(world.asked(data, clean)) == "rule.allow"
+    assert "authz.authn.jws" not in clean.modules
+    for calls, answer in each_step(lambda calls: world.asked(data, calls), any_kind):
+        assert not allows(answer), calls.where
+    assert reason_of(world.asked(data, Calls())) == "rule.allow"
+
+
+def test_what_fails_in_shadow_changes_nothing_and_what_fails_beside_it_is_a_deny() -> None:
+    world = World(a_manifest(SHADOW, "shadow"))
+    ask, _ = SCENARIOS["a token in a header"]
+    steps = list(each_step(lambda calls: world.asked(ask(world.token()), calls), any_kind))
+    stood = [calls for calls, answer in steps if allows(answer)]
+    assert 0 < len(stood) < len(steps)
+    assert [calls.where for calls in stood if not calls.is_in("authz.service.check._with_shadows")] == []
+
+
+FETCHED = POLICY.replace(f"jwks: '{a_jwks()}', ", "")
+
+
+class Waiting:
+    """A check that waits for an issuer's keys."""
+
+    def __init__(self) -> None:
+        self.installation = Installation(a_manifest(FETCHED), operator=Operator(ClientAddress()))
+        self.installation.fetcher.answers[ISSUER] = FetchedKeys(a_jwks().encode())
+        self.endpoint = Endpoint(self.installation.checker, self.installation.journal)
+        self.data = check_request(headers={**GOOD, "authorization": f"Bearer {a_token(**CLAIMS)}"})
+
+    async def asked(self, calls: Calls) -> bytes:
+        sys.settrace(calls)  # type: ignore[arg-type]
+        try:
+            answer = self.endpoint(self.data, 1.0)
+            return answer if isinstance(answer, bytes) else await answer
+        finally:
+            sys.settrace(None)
+
+
+def waited(calls: Calls) -> bytes:
+    return asyncio.run(Waiting().asked(calls))
+
+
+# A fault right before a check begins to wait leaves behind what it would have waited for.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning", "ignore:coroutine .* was never awaited:RuntimeWarning")
+def test_an_exception_at_any_step_of_a_check_that_waits_for_keys_is_a_deny() -> None:
+    clean = Calls()
+    assert reason_of(waited(clean)) == "rule.allow"
+    assert "authz.service.keyring" in clean.modules
+    for calls, answer in each_step(waited, any_kind):
+        assert not allows(answer), calls.where
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning", "ignore:coroutine .* was never awaited:RuntimeWarning")
+def test_a_cancellation_at_any_step_is_never_an_allow() -> None:
+    def cancel() -> None:
+        raise asyncio.CancelledError
+
+    def cancelled(calls: Calls) -> bytes:
+        try:
+            return waited(calls)
+        except asyncio.CancelledError:
+            return b""  # No answer: the call is over.
+
+    steps = list(each_step(cancelled, lambda _: cancel))
+    assert [calls.where for calls, answer in steps if answer and allows(answer)] == []
+    assert any(not answer for _, answer in steps)
+
+
+def test_the_scenarios_pass_through_every_module_that_a_check_can_reach() -> None:
+    seen: set[str] = set()
+    world = World(a_manifest(SHADOW, "shadow"))
+    for ask, _ in SCENARIOS.values():
+        calls = Calls()
+        world.asked(ask(world.token()), calls)
+        seen |= calls.modules
+    calls = Calls()
+    asyncio.run(Waiting().asked(calls))
+    assert seen | calls.modules == MODULES
