@@ -3,6 +3,7 @@
 import asyncio
 import io
 import json
+import re
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
@@ -445,22 +446,27 @@ class Faulty(io.StringIO):
         raise BrokenPipeError(32, "Broken pipe")
 
 
-@pytest.mark.parametrize("gone", [False, True])
-def test_a_log_that_nobody_can_read_is_no_reason_not_to_answer(tmp_path: Path, gone: bool) -> None:
+@pytest.mark.parametrize("kind", ["read", "gone", "full"])
+def test_a_log_that_nobody_can_write_is_no_reason_not_to_answer(tmp_path: Path, kind: str) -> None:
     (tmp_path / "orders.yaml").write_text(OPEN)
 
     async def story() -> None:
-        stopped, stream = asyncio.Event(), Faulty() if gone else io.StringIO()
+        streams = {"read": io.StringIO, "gone": Faulty, "full": lambda: Path("/dev/full").open("w")}  # noqa: SIM115 - closed below
+        stopped, stream = asyncio.Event(), streams[kind]()
         up: asyncio.Future[Running] = asyncio.get_running_loop().create_future()
         task = asyncio.create_task(Service(settings(tmp_path), stream).run(stopped, up.set_result))
         scene = Scene(await asyncio.wait_for(up, 5), stream, stopped, task)
         for _ in range(30):
             assert await scene.reason() == "rule.allow"
             await asyncio.sleep(0.01)
+        page = await scene.page("/metrics")
+        (dropped,) = re.findall(r"^authz_log_lines_dropped_total (\S+)$", page.text, re.MULTILINE)
+        assert (float(dropped) > 0) is (kind != "read")
         stopped.set()
-        with suppress(BrokenPipeError):
-            await asyncio.wait_for(task, 10)
+        await asyncio.wait_for(task, 10)
         await scene.channel.close()
+        with suppress(OSError):
+            stream.close()
 
     run(story)
 

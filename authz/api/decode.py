@@ -100,7 +100,9 @@ def decode(document: Document, file: str = "") -> Declared | Stray:
     """Return the AuthPolicy that a document holds, as far as it can be read, with every mistake in its form."""
     found = list(document.problems)
     manifest, errors = _validated(document.value)
-    found += [problem_of(error, Manifest) for error in errors]
+    # What could not be read as YAML has no value either: that is said once.
+    unread = {problem.path for problem in found}
+    found += [problem_of(error, Manifest) for error in errors if error["type"] != "no_value" or tuple(error["loc"]) not in unread]
     places: Mapping[Path, tuple[int, int]] = document.places
     if manifest is None:
         rest, further = salvaged(document.value, errors, lambda value: _validated(value)[1])

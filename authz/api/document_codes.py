@@ -35,7 +35,8 @@ DOCUMENT_CODES: Final[dict[str, ProblemCode]] = {
     "AZ107": ProblemCode(
         "Wrong type",
         "A list where a word is meant, a number where text is meant, and the like; nothing is converted silently. "
-        'Text that looks like a number or a boolean needs quotes: `values: ["7", "true"]`.',
+        'Text that looks like a number or a boolean needs quotes: `values: ["7", "true"]`. A field that is written has a value: '
+        "leave it out, or give it one.",
     ),
     "AZ108": ProblemCode(
         "Not one of the known words",

@@ -19,6 +19,8 @@ def problem_of(error: ErrorDetails, model: type[BaseModel]) -> Problem:
         return Problem("AZ105", f"unknown field {path[-1]}{_did_you_mean(str(path[-1]), _fields(path[:-1], model))}", path)
     if kind == "missing":
         return Problem("AZ106", f"{path[-1]} is missing; add it", path[:-1])
+    if kind == "no_value":
+        return Problem("AZ107", f"{last} has no value; leave it out, or give it one", path)
     if kind == "literal_error":
         allowed = str(error.get("ctx", {}).get("expected", ""))
         known = [word.strip("' ") for word in allowed.replace(" or ", ", ").split(",")]

@@ -41,7 +41,8 @@ class Reader:
     def read(self) -> Contents:
         """Return what is there now. Raises SourceError where a named file or directory is not there at all."""
         listed = _listed(self._paths)
-        gone = [each for path, file in self._files.items() if path not in listed for each in _held(file)]
+        still = frozenset(listed)
+        gone = [each for path, file in self._files.items() if path not in still for each in _held(file)]
         files = {path: self._read(path, gone) for path in listed}
         self._files = files
         declared: dict[object, Declared] = {}

@@ -100,11 +100,13 @@ class Lines:
             self.event("error", "fault", **fields)
 
     def flush(self) -> None:
-        """Write what has been collected. May block: the stream is somebody else's."""
+        """Write what has been collected. May block: the stream is somebody else's. What it does not take is counted as dropped."""
         lines, self._waiting = self._waiting, []
-        if lines:
+        try:
             self._stream.write("".join(lines))
             self._stream.flush()
+        except OSError:
+            self.dropped += len(lines)
 
     async def run(self) -> None:
         """Write what has been collected, for ever, in another thread."""

@@ -118,6 +118,7 @@ MISTAKES = {
         19,
         27,
     ),
+    "AZ107 no value": ("hosts: [api.example.com]", "hosts:", "AZ107", ("spec", "hosts"), 7, 3),
     "AZ108 an unknown word": ("type: PathPrefix", "type: Prefix", "AZ108", (*RULE, "matches", 0, "path", "type"), 15, 14),
     "AZ109 too long": ("name: read", f"name: {'r' * 64}", "AZ109", (*RULE, "name"), 13, 5),
     "AZ109 an empty list": ("[GET]", "[]", "AZ109", (*RULE, "matches", 0, "methods"), 16, 7),

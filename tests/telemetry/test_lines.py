@@ -260,6 +260,8 @@ def test_a_stream_that_is_gone_raises_nothing_where_decisions_are_made() -> None
     lines = Lines(Closed(), lambda: NOON, 1.0, None)
     lines.decision(a_request(), DENY, 0)
     lines.event("info", "x")
+    lines.flush()
+    assert lines.dropped == 2
 
 
 def test_a_flood_of_denials_is_a_few_lines_a_second_and_a_sum_and_hides_no_other() -> None:

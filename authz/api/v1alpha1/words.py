@@ -1,8 +1,9 @@
 """The words that every type of v1alpha1 is made of: names, texts, and the base of the types."""
 
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator
+from pydantic_core import PydanticCustomError
 
 GROUP = "ingress-authz.dev"
 VERSION = "v1alpha1"
@@ -35,6 +36,14 @@ class Object(BaseModel):
     cel: ClassVar[tuple[tuple[str, str], ...]] = ()
     # The fields that tell apart the items of a list of this type.
     list_keys: ClassVar[tuple[str, ...]] = ()
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _given(cls, value: Any) -> Any:  # noqa: ANN401 - arbitrary YAML
+        """Refuse a field without a value: a file that was cut after `rules:` must not be taken for one without rules."""
+        if value is None:
+            raise PydanticCustomError("no_value", "it has no value")
+        return value
 
 
 def exactly_one(self: Object, *names: str) -> None:
