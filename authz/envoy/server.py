@@ -25,12 +25,16 @@ class ServerLimits:
         max_deadline: the longest time that a check may take, in seconds, whatever the caller allows.
         connection_age: after how many seconds a connection is closed gracefully, so that load spreads anew.
         connection_grace: how long calls on such a connection may still take, in seconds.
+        pending: how many calls may wait to be begun, about a second's; gRPC ends those beyond with an error, some from half of it on.
+        handshake: how long a connection may take until it speaks HTTP/2, in seconds.
     """
 
     max_message_bytes: int = 16 * 1024 * 1024
     max_deadline: float = 5.0
     connection_age: float = 120.0
     connection_grace: float = 30.0
+    pending: int = 8000
+    handshake: float = 10.0
 
 
 class CheckServer:
@@ -87,6 +91,9 @@ def _options(limits: ServerLimits) -> list[tuple[str, int]]:
         ("grpc.max_receive_message_length", limits.max_message_bytes),
         ("grpc.max_connection_age_ms", int(limits.connection_age * 1000)),
         ("grpc.max_connection_age_grace_ms", int(limits.connection_grace * 1000)),
+        ("grpc.server.max_pending_requests", limits.pending // 2),
+        ("grpc.server.max_pending_requests_hard_limit", limits.pending),
+        ("grpc.server_handshake_timeout_ms", int(limits.handshake * 1000)),
         # Envoy's connection_keepalive pings more often than gRPC's default lets it, and would be sent away.
         ("grpc.http2.max_ping_strikes", 0),
         ("grpc.keepalive_permit_without_calls", 1),
