@@ -11,7 +11,7 @@ from authz.model.policy import AddressCondition, AddressRange
 from authz.policy import addresses
 from authz.policy.addresses import UNKNOWN, AddressSet, parse
 from tests.builders import a_request
-from tests.policy.corpora import corpus
+from tests.corpora import corpus
 
 V4 = st.ip_addresses(v=4)
 V6 = st.ip_addresses(v=6)

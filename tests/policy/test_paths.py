@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from authz.model.policy import PathKind, PathMatch
 from authz.policy import paths
-from tests.policy.corpora import corpus
+from tests.corpora import corpus
 
 # Pieces of which request paths are put together.
 PIECES = ["/", "//", ".", "..", "a", "B", "7", "~", "-", "é", "%61", "%2e", "%2E", "%2f", "%5C", "%00", "%3b", "%c3%a9"]

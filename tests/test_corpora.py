@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.policy.corpora import corpus
+from tests.corpora import corpus
 
 
 def test_an_absent_corpus_is_a_loud_skip(monkeypatch, tmp_path):
