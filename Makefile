@@ -10,7 +10,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: help demo test nightly control-plane test-cluster gateways test-gateways image check fix format lint types imports generated docs protos crds bench bench-cluster lock clean
+.PHONY: help demo test conformance nightly control-plane test-cluster gateways test-gateways image check fix format lint types imports generated docs protos crds bench bench-cluster lock clean
 
 help:  ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | awk -F'\t' '{printf "  make %-15s%s\n", $$1, $$2}'
@@ -28,6 +28,10 @@ demo: $(STAMP)  ## Watch a real Envoy allow and refuse, by policies that you can
 
 test: $(STAMP)  ## Run every test that this machine can run, in a few minutes
 	@$(BIN)/python -m pytest $(ARGS)
+
+conformance: $(STAMP)  ## Run the vectors that others published, and write docs/conformance.md (needs the corpora)
+	@$(BIN)/python -m tests.conformance
+	@$(BIN)/python -m pytest tests/conformance $(ARGS)
 
 nightly: $(STAMP)  ## Run what takes long: the same tests over many more cases, floods and soaks (half an hour or more)
 	@$(BIN)/python -m pytest -m nightly $(ARGS)

@@ -13,7 +13,7 @@ from authz.model.reason import Reason
 MAX_TOKEN: Final = 16 * 1024
 MAX_HEADER: Final = 4 * 1024
 MAX_KID: Final = 256
-_SHAPE: Final = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")
+_SHAPE: Final = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*\.[A-Za-z0-9_-]+")
 _STANDARD: Final = bytes.maketrans(b"-_", b"+/")
 # The last characters that leave no unused bit set, by how many characters stand after the last group of four.
 _LAST: Final = {2: frozenset("AQgw"), 3: frozenset("AEIMQUYcgkosw048")}
@@ -47,6 +47,21 @@ class Jws:
 
 def read(token: str) -> Jws | Failure:
     """Return the token taken apart, or why it cannot be read. Nothing in it is trusted yet."""
+    parts = take_apart(token)
+    if isinstance(parts, Failure):
+        return parts
+    header, payload, signed, signature = parts
+    try:
+        claims = json_text.parse(payload)
+    except json_text.NotOneReading:
+        return _malformed("a payload that is not JSON with one reading")
+    if not isinstance(claims, dict):
+        return _malformed("a payload that is no JSON object")
+    return Jws(header, claims, signed, signature)
+
+
+def take_apart(token: str) -> tuple[Mapping[str, Any], bytes, bytes, bytes] | Failure:
+    """Return the header of a JWS, and the octets of its payload, of what is signed and of the signature; or a failure."""
     if len(token) > MAX_TOKEN:
         return Failure(Reason.TOKEN_TOO_LARGE, Rank.UNREADABLE, f"at most {MAX_TOKEN} characters", f"{len(token)}")
     if not _SHAPE.fullmatch(token):
@@ -54,19 +69,13 @@ def read(token: str) -> Jws | Failure:
     signing, _, signature_text = token.rpartition(".")
     header_text, _, payload_text = signing.partition(".")
     try:
-        signature = octets(signature_text)
+        signature, payload = octets(signature_text), octets(payload_text)
         header = json_text.parse(octets(header_text))
-        claims = json_text.parse(octets(payload_text))
     except ValueError:
-        return _malformed("a part that is not base64url, or not JSON with one reading")
+        return _malformed("a part that is not base64url, or a header that is not JSON with one reading")
     if len(header_text) > MAX_HEADER:
         return _malformed("a header that is too large")
-    failure = _header_failure(header)
-    if failure is not None:
-        return failure
-    if not isinstance(claims, dict):
-        return _malformed("a payload that is no JSON object")
-    return Jws(header, claims, signing.encode("ascii"), signature)
+    return _header_failure(header) or (header, payload, signing.encode("ascii"), signature)
 
 
 def octets(text: str) -> bytes:

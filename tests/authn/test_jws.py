@@ -194,6 +194,22 @@ def test_header_and_payload_are_objects(value):
     assert _reason(_token(claims=value)) == "token.malformed"
 
 
+def test_a_payload_that_is_no_json_is_told_apart_from_one_that_is_no_object():
+    assert jws.read(_token(claims=b"x")).got == "a payload that is not JSON with one reading"
+    assert jws.read(_token(claims=[])).got == "a payload that is no JSON object"
+
+
+def test_a_signature_over_anything_is_taken_apart_and_no_claims_are_read():
+    token = _token(claims=b"\xff")
+    assert jws.take_apart(token) == (HEADER, b"\xff", token.rpartition(".")[0].encode(), b"signature")
+    assert jws.take_apart(_with_header(crit=["exp"])).reason is Reason.TOKEN_MALFORMED
+
+
+def test_a_detached_payload_is_malformed():
+    header, _, signature = _token().split(".")
+    assert _reason(f"{header}..{signature}") == "token.malformed"
+
+
 # The header.
 
 
