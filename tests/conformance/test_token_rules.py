@@ -154,6 +154,12 @@ def test_w09_two_keys_of_one_name_are_none() -> None:
     assert reason(signed({**HEADER, "kid": "k3"}, key=rsa_key("three")), service) == "rule.allow"
 
 
+def test_w09_a_token_that_names_no_key_is_of_the_only_one_that_fits() -> None:
+    nameless = with_header(kid=None)
+    assert reason(nameless, a_service(a_jwk(), a_jwk(ec_key(), "e1"))) == "rule.allow"
+    assert reason(nameless, a_service(a_jwk(), a_jwk(rsa_key("two"), "k2"))) == "token.key_unknown"
+
+
 def test_w10_a_short_rsa_key_verifies_nothing() -> None:
     short = rsa.generate_private_key(65537, 1024)
     assert reason(signed(key=short), a_service(a_jwk(short), GOOD)) == "token.key_unknown"
