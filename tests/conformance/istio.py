@@ -10,6 +10,7 @@ from authz.model.principal import Failure
 from tests.conformance.outcomes import Corpus, Outcome, Reading, as_far_as_the_claims
 from tests.corpora import corpus, corpus_path
 from tests.fakes import NOON
+from tests.policy.given import an_issuer
 
 FOLDER = "istio"
 FOR_NOBODY = "verified and in time; it has no `aud`, and a token is accepted for the audiences of a policy only"
@@ -33,10 +34,11 @@ def _said(token: str) -> dict[str, Any]:
 def _verified(token: str, jwks: str) -> str:
     """Whether the signature holds and the time is right: everything but whom it is for."""
     signature = as_far_as_the_claims(token, *json.loads(jwks)["keys"])
-    times = claims.lifetime(_said(token), 0)
+    issuer = an_issuer(clock_skew=0)
+    times = claims.lifetime(_said(token), issuer)
     if signature != "verified" or isinstance(times, Failure):
         return signature
-    failure = claims.time_failure(*times, NOON)
+    failure = claims.time_failure(_said(token), issuer, times, NOON)
     return failure.reason.value if failure else "verified"
 
 

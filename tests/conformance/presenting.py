@@ -47,7 +47,7 @@ def _without_none(members: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in members.items() if value is not None}
 
 
-def a_service(*members: Any, algorithms: str = "RS256, ES256, EdDSA", forward: str = "") -> Installation:
+def a_service(*members: Any, algorithms: str = "RS256, ES256, EdDSA", more: str = "", forward: str = "") -> Installation:
     """A service whose issuer publishes these keys, which were fetched."""
 
     async def fetching() -> Installation:
@@ -55,7 +55,7 @@ def a_service(*members: Any, algorithms: str = "RS256, ES256, EdDSA", forward: s
             a_manifest(f"""
 hosts: [api.example.com]
 audiences: [{AUDIENCE}]
-issuers: [{{name: idp, issuer: {ISSUER}, algorithms: [{algorithms}]}}]
+issuers: [{{name: idp, issuer: {ISSUER}, algorithms: [{algorithms}]{more}}}]
 rules: [{{name: all, allow: [{{name: any, jwt: {{issuers: [idp]}}}}]{forward}}}]
 """)
         )

@@ -32,7 +32,7 @@ def outcomes() -> Iterator[Outcome]:
     yield Outcome("RFC 8705 bound token", "token.binding", _bound(**{name: certificate[name]}), NO_CERTIFICATES)
     request = dpop["resource_request"]
     yield Outcome("RFC 9449 request", "credentials.missing", _with_proof(request["authorization"], request["dpop"]), NO_PROOFS)
-    yield Outcome("RFC 9449 proof as a token", "token.type", Reading(a_jwks()).answer(request["dpop"]))
+    yield Outcome("RFC 9449 proof as a token", "token.issuer", Reading(a_jwks()).answer(request["dpop"]))
     for at, negative in enumerate(dpop["negatives_to_derive"], 1):
         if negative == BEARER:
             yield Outcome("RFC 9449 bound token as a bearer token", "token.binding", _bound(jkt=dpop["jkt"]))
@@ -50,6 +50,7 @@ RFC_VECTORS = Corpus(
     FOLDER,
     "RFC 7638 §3.1, RFC 8705 appendix A, RFC 9449 §6.1 and §7.1",
     "Revised BSD (IETF Trust)",
-    "The key is read; a token bound to a certificate or to a key is refused as a bearer token, and a proof as a token.",
+    "The key is read; a token that is bound to a certificate or to a key is refused as a bearer token, and so is a proof, which names no "
+    "issuer.",
     outcomes,
 )

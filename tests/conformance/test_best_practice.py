@@ -144,6 +144,14 @@ def test_3_10_a_key_id_that_is_a_place_asks_the_issuer_alone_and_once() -> None:
     assert service.fetcher.asked == [ISSUER, ISSUER]
 
 
+@pytest.mark.parametrize("typ", ["JWT", None])
+def test_3_12_an_id_token_is_no_access_token_where_those_are_marked(typ: str | None) -> None:
+    header = {name: value for name, value in {**HEADER, "typ": typ}.items() if value}
+    id_token = signed(header, {**CLAIMS, "nonce": "n", "at_hash": "h", "azp": "a-client"})
+    assert reason(id_token, a_service(a_jwk(), more=", tokenTypes: [at+jwt]")) == "token.type"
+    assert reason(signed(), a_service(a_jwk(), more=", tokenTypes: [at+jwt]")) == "rule.allow"
+
+
 @pytest.mark.parametrize(
     ("token", "expected"),
     [

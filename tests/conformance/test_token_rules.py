@@ -218,6 +218,20 @@ def test_w11_a_token_ends_and_its_times_are_compared_as_they_are(claims: dict[st
 
 
 @pytest.mark.parametrize(
+    ("claims", "expected"),
+    [
+        ({"exp": NOON + 540}, "rule.allow"),
+        ({"exp": NOON + 541}, "token.lifetime"),
+        ({"exp": NOON + 540, "iat": None}, "token.lifetime"),
+        ({"exp": 2**53 - 1}, "token.lifetime"),
+        ({"iat": NOON - 400, "exp": NOON + 100}, "token.expired"),
+    ],
+)
+def test_w11_a_policy_caps_how_long_tokens_are_made_for_and_how_old_they_get(claims: dict[str, Any], expected: str) -> None:
+    assert reason(with_claims(**claims), a_service(a_jwk(), more=", maxLifetimeSeconds: 600, maxAgeSeconds: 300")) == expected
+
+
+@pytest.mark.parametrize(
     "token",
     [
         signed(claims=json.dumps(CLAIMS).replace('{"iss"', '{"iss": "https://evil.example", "iss"').encode()),
@@ -264,6 +278,19 @@ def test_w15_a_token_of_another_kind_is_no_access_token(typ: str) -> None:
 @pytest.mark.parametrize("typ", ["at+jwt", "application/at+jwt", "JWT", "jwt", None])
 def test_w15_a_token_is_an_access_token_or_does_not_say(typ: str | None) -> None:
     assert reason(with_header(typ=typ)) == "rule.allow"
+
+
+@pytest.mark.parametrize(
+    ("typ", "expected"),
+    [("at+jwt", "rule.allow"), ("application/AT+JWT", "rule.allow"), ("JWT", "token.type"), (None, "token.type"), ("at", "token.type")],
+)
+def test_w15_a_policy_lists_the_types_that_it_takes(typ: str | None, expected: str) -> None:
+    assert reason(with_header(typ=typ), a_service(a_jwk(), more=", tokenTypes: [at+jwt]")) == expected
+
+
+@pytest.mark.parametrize("typ", [None, 7, [], {}, ["JWT"], True])
+def test_w15_a_type_is_text(typ: Any) -> None:
+    assert reason(signed({**HEADER, "typ": typ})) == "token.type"
 
 
 @pytest.mark.parametrize(
