@@ -10,6 +10,7 @@ from tests.conformance.identity_model import IDENTITY_MODEL
 from tests.conformance.json_suite import JSON_SUITE
 from tests.conformance.outcomes import Corpus
 from tests.conformance.page import CORPORA, PAGE, page
+from tests.conformance.request_parts import IP_PARSING, PATH_NORMALIZATION
 from tests.conformance.wycheproof import READINGS, WRONG_LABELS, WYCHEPROOF
 from tests.corpora import corpus, corpus_path
 
@@ -53,6 +54,10 @@ def test_each_text_of_the_json_suite_is_tried_in_both_places() -> None:
     files = {path.name for path in corpus_path("jsontestsuite").rglob("*.json")}
     assert {path.name for path in json_suite.files()} == files
     assert len(JSON_SUITE.outcomes) == 2 * len(files) == 680
+
+
+def test_every_path_and_address_is_tried() -> None:
+    assert (len(PATH_NORMALIZATION.outcomes), len(IP_PARSING.outcomes)) == (394, 49)
 
 
 def test_every_example_of_the_cookbook_is_tried() -> None:
