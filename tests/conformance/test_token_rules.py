@@ -337,9 +337,7 @@ def test_w18_a_token_is_of_the_policys_issuer_octet_for_octet(iss: Any) -> None:
     assert reason(with_claims(iss=iss)) == "token.issuer"
 
 
-@pytest.mark.parametrize(
-    ("audiences", "code"), [("", "AZ305"), ("audiences: []", "AZ109"), ("audiences: ['']", "AZ109"), ("audiences: null", "AZ305")]
-)
+@pytest.mark.parametrize(("audiences", "code"), [("", "AZ305"), ("audiences: []", "AZ109"), ("audiences: ['']", "AZ109")])
 def test_w18_a_policy_says_for_whom_tokens_are(audiences: str, code: str) -> None:
     assert loaded(policy(audiences=audiences)) == (code, "policy.invalid")
 
