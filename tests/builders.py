@@ -104,11 +104,13 @@ def issuer_yaml(jwks: str | None = None, name: str = "idp", more: str = "") -> s
 class Installation:
     """The service without its wires: policies from text, a fake clock, a fake way out."""
 
-    def __init__(self, *manifests: str, operator: Operator | None = None, times: KeyTimes | None = None) -> None:
+    def __init__(
+        self, *manifests: str, operator: Operator | None = None, times: KeyTimes | None = None, room: int = 50_000
+    ) -> None:  # fmt: skip
         self.clock = FakeClock()
         self.fetcher = FakeFetcher()
         self.journal = Journal()
-        self.memory = TokenMemory()
+        self.memory = TokenMemory(room)
         self.ring = KeyRing(self.fetcher, self.clock, self.journal, times)
         self.updater = Updater(operator or Operator(ClientAddress()), self.ring, self.memory)
         self.checker = Checker(self.updater.store, self.ring, self.clock, self.journal)

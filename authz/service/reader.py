@@ -42,7 +42,7 @@ class TokenReader:
             view.note(Step(3, "token", "", False, presented.got, presented.want))
             return presented
         view.unasked = presented.unasked
-        text = presented.token.reveal().encode("utf-8", "surrogateescape")
+        text = presented.token.reveal().encode("utf-8", "surrogatepass")
         # Where a token stands belongs to it: an issuer that is read from a header vouches for nothing in a cookie.
         digest = sha256(self._salt + presented.mark + b"." + text).digest()
         principal = self._memory.get(digest) if view.trace is None else None

@@ -295,7 +295,8 @@ def test_single_numbers() -> None:
     assert value(found, "authz_build_info", version=__version__) == 1
 
 
-def test_nothing_that_a_client_sends_makes_a_series() -> None:
+@pytest.mark.parametrize("count", [3_000, pytest.param(100_000, marks=pytest.mark.nightly)])
+def test_nothing_that_a_client_sends_makes_a_series(count: int) -> None:
     rules = f"""
 hosts: [api.example.com, "*.shop.example.com"]
 audiences: [orders]
@@ -308,7 +309,7 @@ rules: [{{name: all, allow: [{{name: any, jwt: {{issuers: [idp]}}}}]}}]
     # One of each kind of answer that the random ones will get, so that only what is new makes a difference.
     seen = len(samples(found))
     kid = a_token(kid="kid-????")
-    for number in range(10_000):
+    for number in range(count):
         request = a_request(
             method=f"M{number}",
             target=f"/orders/{number}?q={number}",
