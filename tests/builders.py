@@ -19,6 +19,7 @@ from authz.service.keyring import KeyRing, KeyTimes
 from authz.service.states import Report
 from authz.service.tokens import TokenMemory
 from authz.service.update import Updater
+from tests import canaries
 from tests.fakes import NOON, FakeClock, FakeFetcher, Journal
 
 ISSUER = "https://idp.example.com"
@@ -64,7 +65,7 @@ def a_token(key: Any = None, *, kid: str | None = "k1", alg: str = "RS256", head
     usual: dict[str, Any] = {"iss": ISSUER, "aud": AUDIENCE, "sub": "alice", "iat": int(NOON) - 60, "exp": int(NOON) + 3600}
     payload = {name: value for name, value in {**usual, **claims}.items() if value is not None}
     headers = {"typ": "at+jwt", **({"kid": kid} if kid is not None else {}), **(header or {})}
-    return jwt.encode(payload, key or rsa_key(), algorithm=alg, headers=headers)
+    return canaries.note(jwt.encode(payload, key or rsa_key(), algorithm=alg, headers=headers))
 
 
 def a_request(

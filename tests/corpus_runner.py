@@ -37,6 +37,7 @@ from authz.service.keyring import KeyRing
 from authz.service.ports import FetchedKeys, FetchError
 from authz.service.tokens import TokenMemory
 from authz.service.update import Updater
+from tests import canaries
 
 CORPUS: Final = Path(__file__).parent / "corpus"
 NOW: Final = 1_795_000_000.0
@@ -278,7 +279,7 @@ def _minted(text: str) -> str:
     header: dict[str, Any] = {"alg": token.alg, "typ": token.typ, "kid": token.kid if token.kid != "" else f"{token.signedBy}-{kind}"}
     header = {name: value for name, value in header.items() if value is not None} | token.header
     first, second = _base64(json.dumps(header).encode()), _base64(_payload(token).encode())
-    return _tampered(token.tamper, first, second, _signature(token, kind, f"{first}.{second}".encode()))
+    return canaries.note(_tampered(token.tamper, first, second, _signature(token, kind, f"{first}.{second}".encode())))
 
 
 def _filled(text: str, tokens: Mapping[str, TokenOf]) -> str:

@@ -141,10 +141,11 @@ def _request(given: dict[str, Any]) -> tuple[Sequence[Path], Request]:
 def _headers(written: Sequence[str], token: str | None) -> dict[str, str]:
     headers: dict[str, str] = {}
     lines = [*written, f"authorization: Bearer {_token(token)}"] if token is not None else list(written)
-    for line in lines:
+    for number, line in enumerate(lines, 1):
         found = _HEADER.fullmatch(line)
         if found is None:
-            raise ValueError(f"-H {line.partition(':')[0]!r}… is no header; write 'NAME: VALUE'")
+            # Not what stands there: it may be a token.
+            raise ValueError(f"-H number {number} is no header; write 'NAME: VALUE'")
         name, value = found.group(1).lower(), found.group(2).rstrip()
         headers[name] = f"{headers[name]},{value}" if name in headers else value
     return headers

@@ -6,6 +6,7 @@ from typing import Any
 from click.testing import CliRunner, Result
 
 from authz.cli.main import cli
+from tests import canaries
 from tests.builders import a_manifest, issuer_yaml
 
 RULES = f"""
@@ -30,7 +31,9 @@ USUAL = ("--from", "198.51.100.7", "--at", AT)
 
 def authz(*words: str | Path, stdin: str | None = None, env: dict[str, str] | None = None, color: bool = False) -> Result:
     """What came of `authz` with these words."""
-    return CliRunner().invoke(cli, [str(word) for word in words], input=stdin, env=env, color=color, prog_name="authz")
+    result = CliRunner().invoke(cli, [str(word) for word in words], input=stdin, env=env, color=color, prog_name="authz")
+    assert list(canaries.found_in(result.output)) == []
+    return result
 
 
 def policies(folder: Path, spec: str = RULES, name: str = "orders", **more: Any) -> Path:

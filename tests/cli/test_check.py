@@ -194,7 +194,7 @@ def test_no_token_is_ever_printed(tmp_path: Path) -> None:
         for words in (("--token", token), ("-H", f"Authorization: {token}"), ("-H", token)):
             for output in ("text", "json"):
                 result = check(tmp_path, *words, "-o", output)
-                assert all(len(part) < 8 or part not in result.stdout for part in token.split("."))
+                assert all(len(part) < 8 or part not in result.output for part in token.split("."))
 
 
 UNREACHABLE = (

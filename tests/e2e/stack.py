@@ -19,6 +19,7 @@ from authz.demo.proxy import Proxy, ProxyError, find_envoy
 from authz.demo.upstream import upstream_app
 from authz.model.operator import ClientAddress, Operator
 from authz.settings import Address, Settings
+from tests import canaries
 from tests.conftest import unavailable
 
 LOOPBACK = "127.0.0.1"
@@ -115,3 +116,4 @@ async def running(folder: Path, policies: Mapping[str, str], plan: Plan = Plan()
         stopped.set()
         await asyncio.gather(task, return_exceptions=True)
         await upstream.stop()
+        assert list(canaries.found_in(log.getvalue())) == []

@@ -28,6 +28,8 @@ import httpx2
 from cryptography.hazmat.primitives.asymmetric import rsa
 from jwt.algorithms import RSAAlgorithm
 
+from tests import canaries
+
 API: Final = "https://orders.example.com"
 SCOPES: Final = ("orders.read", "orders.write")
 USER: Final = "alice"
@@ -267,7 +269,7 @@ class Glewlwyd:
         if answer.status_code != 200:
             raise GlewlwydError(f"{form['grant_type']}: {answer.status_code} {answer.text[:300]}")
         given = answer.json()
-        return Tokens(given["access_token"], given.get("id_token", ""))
+        return Tokens(canaries.note(given["access_token"]), canaries.note(given.get("id_token", "")))
 
     def _call(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> httpx2.Response:
         return _call(self._admin, method, path, body)

@@ -346,6 +346,6 @@ def test_a_signature_that_does_not_match_while_keys_are_being_fetched_is_undecid
     asyncio.run(story())
 
 
-@pytest.mark.parametrize("odd", ["\ud800", "\udcff", "\x00", "é", "\U0010ffff"])
+@pytest.mark.parametrize("odd", ["\ud800", "\x00", "é", "\U0010ffff"])
 def test_characters_that_no_token_has_are_no_fault_of_ours(odd: str) -> None:
     assert reason(Installation(rules(issuer_yaml())), token=f"{a_token()}{odd}") == "token.malformed"

@@ -37,13 +37,13 @@ def token(number: int) -> str:
     return f"{signed}.{signature}"
 
 
-@pytest.mark.parametrize(("count", "room"), [(10_000, 500), pytest.param(1_000_000, 50_000, marks=pytest.mark.nightly)])
+@pytest.mark.parametrize(("count", "room"), [(3_000, 300), pytest.param(1_000_000, 50_000, marks=pytest.mark.nightly)])
 def test_distinct_tokens_leave_memory_flat(count: int, room: int) -> None:
     installation = Installation(POLICY, room=room)
     endpoint = Endpoint(installation.checker, installation.journal)
     warm = 0
     for number in range(count):
-        answer = endpoint(check_request(headers={"authorization": f"Bearer {token(number)}"}), 1.0)
+        answer = endpoint(check_request(headers={"authorization": f"Bearer {token(number)}"}), 60.0)
         assert isinstance(answer, bytes)
         assert reason_of(answer) == ("claims.mismatch" if number % 2 else "rule.allow")
         installation.journal.decisions.clear()
