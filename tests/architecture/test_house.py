@@ -4,6 +4,8 @@ import re
 import tomllib
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[2]
 CONTRACTS = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["importlinter"]["contracts"]
 ARCHITECTURE = (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8")
@@ -30,8 +32,12 @@ def test_every_part_of_the_house_is_on_a_floor() -> None:
     assert parts - {"__init__"} == {part for floor in floors_of_the_contract() for part in floor}
 
 
-def test_every_invariant_names_a_test_or_contract_that_exists() -> None:
-    section = ARCHITECTURE.partition("## Invariants")[2].partition("\n## ")[0]
+PROMISES = [("ARCHITECTURE.md", "## Invariants"), ("docs/threat-model.md", "## What is promised")]
+
+
+@pytest.mark.parametrize(("document", "heading"), PROMISES)
+def test_every_promise_names_a_test_or_contract_that_exists(document: str, heading: str) -> None:
+    section = (ROOT / document).read_text(encoding="utf-8").partition(heading)[2].partition("\n## ")[0]
     rows = [line for line in section.splitlines() if line.startswith("| ") and "---" not in line][1:]
     assert len(rows) >= 8
     contracts = " ".join(contract["name"] for contract in CONTRACTS)
