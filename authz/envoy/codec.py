@@ -16,16 +16,26 @@ from authz.envoy.pb import ext_authz_pb2 as pb
 from authz.model.decision import Allow, Decision, Deny
 from authz.model.request import Request
 from authz.policy.answers import with_instance
+from authz.policy.forwarding import all_variants
 
 # google.rpc.Code: what gRPC clients of a denied call would be told.
 _UNAUTHENTICATED: Final = 16
 _PERMISSION_DENIED: Final = 7
 _OVERWRITE: Final = pb.HeaderValueOption.OVERWRITE_IF_EXISTS_OR_ADD
 _REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,128}")
-# Envoy adds it to a request that it let through without an answer; a client could forge it.
-_ALWAYS_REMOVED: Final = ("x-envoy-auth-failure-mode-allowed",)
+# Some backends take the first two for the path that was asked for, an Envoy behind us the third: it would be one that nobody decided
+# on. Envoy adds the last to a request that it let through without an answer; a client could forge it.
+_ALWAYS_REMOVED: Final = (
+    *sorted(all_variants(("x-original-url", "x-rewrite-url"))),
+    "x-envoy-original-path",
+    "x-envoy-auth-failure-mode-allowed",
+)
 # Control characters, CR and LF above all, would be written to the wire as they are.
 _UNSAFE: Final = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
+
+# Paths of these may hold octets that are no UTF-8, and Envoy writes "!" for each of them; over HTTP/1 it refuses them.
+_BEYOND_ASCII: Final = ("HTTP/2", "HTTP/3")
+_OTHER_OCTET: Final = re.compile("[\udc80-\udcff]")
 
 _read = pb.CheckRequest.FromString
 
@@ -45,11 +55,21 @@ def request_of(data: bytes) -> Request | None:
     return Request(
         http.method,
         http.host,
-        http.path,
+        _with_other_octets(http) if "!" in http.path and http.protocol.startswith(_BEYOND_ASCII) else http.path,
         headers,
         attributes.source.address.socket_address.address,
         attributes.context_extensions.get("policy", ""),
     )
+
+
+def _with_other_octets(http: pb.AttributeContext.HttpRequest) -> str:
+    """Return the path as it was sent where the raw headers have it, else with each "!" as an octet that is no UTF-8: it may be one."""
+    path, mark, query = http.path.partition("?")
+    raw = next((header.raw_value for header in http.header_map.headers if header.key == ":path"), b"")
+    sent = raw.decode("utf-8", "surrogateescape")
+    # A policy must not take for a path what another path was written down as.
+    found = sent.partition("?")[0] if _OTHER_OCTET.sub("!", sent) == http.path else path.replace("!", "\udcff")
+    return found + mark + query
 
 
 def _joined(header_map: pb.HeaderMap) -> dict[str, str]:
@@ -81,7 +101,9 @@ def _allowed(allow: Allow) -> bytes:
             _add(answer.headers, name, value)
     # An empty value might be dropped by the proxy, and what the client sent stay.
     empty = [name for name, value in sent.items() if not value]
-    answer.headers_to_remove.extend((*allow.remove_headers, *empty, *_ALWAYS_REMOVED))
+    # A removal would beat a value.
+    always = [name for name in _ALWAYS_REMOVED if name not in sent]
+    answer.headers_to_remove.extend((*allow.remove_headers, *empty, *always))
     answer.query_parameters_to_remove.extend(allow.remove_query)
     _metadata(response, "allow", allow)
     return response.SerializeToString()

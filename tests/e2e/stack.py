@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import httpx2
 
@@ -76,10 +76,12 @@ class Plan:
     http2: bool = False
 
 
+USUAL: Final = Plan()
+
+
 @asynccontextmanager
-async def running(folder: Path, policies: Mapping[str, str], plan: Plan = Plan()) -> AsyncIterator[Stack]:
-    """A stack that serves the policies (file name → text)."""
-    binary = envoy()
+async def serving(folder: Path, policies: Mapping[str, str], plan: Plan, log: io.StringIO) -> AsyncIterator[tuple[Service, Running]]:
+    """The service, with the policies (file name → text) in its folder, and where it listens."""
     for name, text in policies.items():
         (folder / name).write_text(text, encoding="utf-8")
     usual: dict[str, Any] = {
@@ -92,28 +94,35 @@ async def running(folder: Path, policies: Mapping[str, str], plan: Plan = Plan()
         "allow_sample": 1,
         "log_rate": 1_000_000,
     }
-    settings = Settings(**usual | dict(plan.settings))
-    log = io.StringIO()
-    service = Service(settings, log)
+    service = Service(Settings(**usual | dict(plan.settings)), log)
     stopped = asyncio.Event()
     up: asyncio.Future[Running] = asyncio.get_running_loop().create_future()
     task = asyncio.create_task(service.run(stopped, up.set_result))
-    upstream = HttpServer(upstream_app())
-    upstream_port = await upstream.start(LOOPBACK, 0)
     try:
         await asyncio.wait((task, up), return_when=asyncio.FIRST_COMPLETED)
         if task.done():
             await task
-        addresses = await up
-        topology = replace(Topology(0, (LOOPBACK, addresses.checks.port), (LOOPBACK, upstream_port)), **plan.topology)
-        async with (
-            Proxy(binary, bootstrap_json(topology)) as proxy,
-            httpx2.AsyncClient(trust_env=False, verify=plan.verify, http2=plan.http2, http1=not plan.http2) as client,
-        ):
-            scheme = "https" if topology.certificate else "http"
-            yield Stack(f"{scheme}://localhost:{proxy.port}", f"http://{addresses.admin}", folder, log, service, client)
+        yield service, await up
     finally:
         stopped.set()
         await asyncio.gather(task, return_exceptions=True)
+
+
+@asynccontextmanager
+async def running(folder: Path, policies: Mapping[str, str], plan: Plan = USUAL) -> AsyncIterator[Stack]:
+    """A stack that serves the policies (file name → text)."""
+    binary, log = envoy(), io.StringIO()
+    upstream = HttpServer(upstream_app())
+    upstream_port = await upstream.start(LOOPBACK, 0)
+    try:
+        async with serving(folder, policies, plan, log) as (service, addresses):
+            topology = replace(Topology(0, (LOOPBACK, addresses.checks.port), (LOOPBACK, upstream_port)), **plan.topology)
+            async with (
+                Proxy(binary, bootstrap_json(topology)) as proxy,
+                httpx2.AsyncClient(trust_env=False, verify=plan.verify, http2=plan.http2, http1=not plan.http2) as client,
+            ):
+                scheme = "https" if topology.certificate else "http"
+                yield Stack(f"{scheme}://localhost:{proxy.port}", f"http://{addresses.admin}", folder, log, service, client)
+    finally:
         await upstream.stop()
         assert list(canaries.found_in(log.getvalue())) == []

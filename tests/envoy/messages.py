@@ -14,11 +14,12 @@ def check_request(
     raw_headers: list[tuple[str, bytes]] | None = None,
     peer: str = "203.0.113.7",
     policy: str = "",
+    protocol: str = "HTTP/1.1",
 ) -> bytes:
     """A CheckRequest that differs from the usual one by what is given."""
     request = pb.CheckRequest()
     http = request.attributes.request.http
-    http.method, http.path, http.host = method, path, host
+    http.method, http.path, http.host, http.protocol = method, path, host, protocol
     for name, value in (headers or {}).items():
         http.headers[name] = value
     for name, octets in raw_headers or ():

@@ -13,9 +13,15 @@ from authz.envoy.pb import ext_authz_pb2 as pb
 from authz.model.decision import Allow, Deny
 from authz.model.reason import Reason
 from authz.policy.answers import INTERNAL_ERROR, MALFORMED
+from authz.policy.paths import canonical
 from tests.builders import Installation, a_manifest, a_request, a_token, issuer_yaml
 from tests.envoy.messages import all_headers, check_request, check_response
 
+# What speaks of another path than the one that was decided on, and of an answer that nobody gave.
+ALWAYS_REMOVED = {
+    *("x-original-url", "x-original_url", "x_original-url", "x_original_url", "x-rewrite-url", "x-rewrite_url", "x_rewrite-url"),
+    *("x_rewrite_url", "x-envoy-original-path", "x-envoy-auth-failure-mode-allowed"),
+}
 OVERWRITE = pb.HeaderValueOption.OVERWRITE_IF_EXISTS_OR_ADD
 
 
@@ -79,6 +85,40 @@ def test_a_path_that_is_no_utf8_is_no_request(octets: bytes) -> None:
     assert request_of(data) is None
 
 
+@pytest.mark.parametrize("protocol", ["HTTP/2", "HTTP/2.0", "HTTP/3"])
+def test_the_sign_that_envoy_writes_for_other_octets_is_no_text_where_such_octets_can_be_sent(protocol: str) -> None:
+    request = request_of(check_request(path="/a!b?c=!", protocol=protocol))
+    assert request is not None
+    assert (request.path, request.query) == ("/a\udcffb", "c=!")
+    assert canonical(request.path) == ""
+
+
+@pytest.mark.parametrize("protocol", ["", "HTTP/1.0", "HTTP/1.1"])
+def test_where_they_cannot_be_sent_the_sign_is_itself(protocol: str) -> None:
+    request = request_of(check_request(path="/a!b", protocol=protocol))
+    assert request is not None
+    assert request.path == "/a!b"
+
+
+@pytest.mark.parametrize(
+    ("octets", "path"),
+    [
+        (b"/a!b", "/a!b"),
+        (b"/a!b?c=\xff", "/a!b"),
+        (b"/a\xffb", "/a\udcffb"),
+        (b"/a!b/other", "/a\udcffb"),
+        (b"", "/a\udcffb"),
+        (b"/a\xffb\xff", "/a\udcffb"),
+    ],
+    ids=["the sign", "the sign, and octets of the query", "an octet", "another path", "nothing", "other octets"],
+)
+def test_raw_headers_tell_which_it_is(octets: bytes, path: str) -> None:
+    sent = "/a!b" + ("?c=!" if b"?" in octets else "")
+    request = request_of(check_request(path=sent, protocol="HTTP/2", raw_headers=[(":path", octets)]))
+    assert request is not None
+    assert request.path == path
+
+
 def test_an_http_request_without_anything_is_one_all_the_same() -> None:
     message = pb.CheckRequest()
     message.attributes.request.http.SetInParent()
@@ -106,7 +146,7 @@ def test_an_allow_sets_and_removes() -> None:
     assert response.status.code == 0
     assert response.WhichOneof("http_response") == "ok_response"
     assert [(option.header.key, option.header.value) for option in response.ok_response.headers] == list(allow.set_headers)
-    assert list(response.ok_response.headers_to_remove) == ["authorization", "x_auth_plan", "x-envoy-auth-failure-mode-allowed"]
+    assert set(response.ok_response.headers_to_remove) == {"authorization", "x_auth_plan", *ALWAYS_REMOVED}
     assert list(response.ok_response.query_parameters_to_remove) == ["to%6ben"]
     assert dict(response.dynamic_metadata) == {
         "decision": "allow",
@@ -119,7 +159,7 @@ def test_an_allow_sets_and_removes() -> None:
 def test_an_allow_without_anything_is_still_an_explicit_one() -> None:
     response = check_response(response_of(Allow(Reason.POLICY_UNPROTECTED), None))
     assert response.WhichOneof("http_response") == "ok_response"
-    assert list(response.ok_response.headers_to_remove) == ["x-envoy-auth-failure-mode-allowed"]
+    assert set(response.ok_response.headers_to_remove) == ALWAYS_REMOVED
 
 
 def test_two_allows_that_look_alike_are_not_taken_for_each_other() -> None:

@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import struct_pb2 as google_dot_protobuf_dot_struct__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x0f\x65xt_authz.proto\x12\x1aingress_authz.ext_authz.v3\x1a\x1cgoogle/protobuf/struct.proto\"P\n\x0c\x43heckRequest\x12@\n\nattributes\x18\x01 \x01(\x0b\x32,.ingress_authz.ext_authz.v3.AttributeContext\"\xc7\x05\n\x10\x41ttributeContext\x12\x41\n\x06source\x18\x01 \x01(\x0b\x32\x31.ingress_authz.ext_authz.v3.AttributeContext.Peer\x12\x45\n\x07request\x18\x04 \x01(\x0b\x32\x34.ingress_authz.ext_authz.v3.AttributeContext.Request\x12_\n\x12\x63ontext_extensions\x18\n \x03(\x0b\x32\x43.ingress_authz.ext_authz.v3.AttributeContext.ContextExtensionsEntry\x1a<\n\x04Peer\x12\x34\n\x07\x61\x64\x64ress\x18\x01 \x01(\x0b\x32#.ingress_authz.ext_authz.v3.Address\x1aQ\n\x07Request\x12\x46\n\x04http\x18\x02 \x01(\x0b\x32\x38.ingress_authz.ext_authz.v3.AttributeContext.HttpRequest\x1a\xfc\x01\n\x0bHttpRequest\x12\x0e\n\x06method\x18\x02 \x01(\t\x12V\n\x07headers\x18\x03 \x03(\x0b\x32\x45.ingress_authz.ext_authz.v3.AttributeContext.HttpRequest.HeadersEntry\x12\x0c\n\x04path\x18\x04 \x01(\t\x12\x0c\n\x04host\x18\x05 \x01(\t\x12\x39\n\nheader_map\x18\r \x01(\x0b\x32%.ingress_authz.ext_authz.v3.HeaderMap\x1a.\n\x0cHeadersEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x1a\x38\n\x16\x43ontextExtensionsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"Y\n\x07\x41\x64\x64ress\x12\x43\n\x0esocket_address\x18\x01 \x01(\x0b\x32).ingress_authz.ext_authz.v3.SocketAddressH\x00\x42\t\n\x07\x61\x64\x64ress\"H\n\rSocketAddress\x12\x0f\n\x07\x61\x64\x64ress\x18\x02 \x01(\t\x12\x14\n\nport_value\x18\x03 \x01(\rH\x00\x42\x10\n\x0eport_specifier\"E\n\tHeaderMap\x12\x38\n\x07headers\x18\x01 \x03(\x0b\x32\'.ingress_authz.ext_authz.v3.HeaderValue\"<\n\x0bHeaderValue\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t\x12\x11\n\traw_value\x18\x03 \x01(\x0c\"\xa4\x02\n\x11HeaderValueOption\x12\x37\n\x06header\x18\x01 \x01(\x0b\x32\'.ingress_authz.ext_authz.v3.HeaderValue\x12W\n\rappend_action\x18\x03 \x01(\x0e\x32@.ingress_authz.ext_authz.v3.HeaderValueOption.HeaderAppendAction\"}\n\x12HeaderAppendAction\x12\x1b\n\x17\x41PPEND_IF_EXISTS_OR_ADD\x10\x00\x12\x11\n\rADD_IF_ABSENT\x10\x01\x12\x1e\n\x1aOVERWRITE_IF_EXISTS_OR_ADD\x10\x02\x12\x17\n\x13OVERWRITE_IF_EXISTS\x10\x03\"\x16\n\x06Status\x12\x0c\n\x04\x63ode\x18\x01 \x01(\x05\"\x1a\n\nHttpStatus\x12\x0c\n\x04\x63ode\x18\x01 \x01(\x05\"\x9a\x01\n\x12\x44\x65niedHttpResponse\x12\x36\n\x06status\x18\x01 \x01(\x0b\x32&.ingress_authz.ext_authz.v3.HttpStatus\x12>\n\x07headers\x18\x02 \x03(\x0b\x32-.ingress_authz.ext_authz.v3.HeaderValueOption\x12\x0c\n\x04\x62ody\x18\x03 \x01(\t\"\x8f\x01\n\x0eOkHttpResponse\x12>\n\x07headers\x18\x02 \x03(\x0b\x32-.ingress_authz.ext_authz.v3.HeaderValueOption\x12\x19\n\x11headers_to_remove\x18\x05 \x03(\t\x12\"\n\x1aquery_parameters_to_remove\x18\x08 \x03(\t\"\x95\x02\n\rCheckResponse\x12\x32\n\x06status\x18\x01 \x01(\x0b\x32\".ingress_authz.ext_authz.v3.Status\x12I\n\x0f\x64\x65nied_response\x18\x02 \x01(\x0b\x32..ingress_authz.ext_authz.v3.DeniedHttpResponseH\x00\x12\x41\n\x0bok_response\x18\x03 \x01(\x0b\x32*.ingress_authz.ext_authz.v3.OkHttpResponseH\x00\x12\x31\n\x10\x64ynamic_metadata\x18\x04 \x01(\x0b\x32\x17.google.protobuf.StructB\x0f\n\rhttp_responseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x0f\x65xt_authz.proto\x12\x1aingress_authz.ext_authz.v3\x1a\x1cgoogle/protobuf/struct.proto\"P\n\x0c\x43heckRequest\x12@\n\nattributes\x18\x01 \x01(\x0b\x32,.ingress_authz.ext_authz.v3.AttributeContext\"\xd9\x05\n\x10\x41ttributeContext\x12\x41\n\x06source\x18\x01 \x01(\x0b\x32\x31.ingress_authz.ext_authz.v3.AttributeContext.Peer\x12\x45\n\x07request\x18\x04 \x01(\x0b\x32\x34.ingress_authz.ext_authz.v3.AttributeContext.Request\x12_\n\x12\x63ontext_extensions\x18\n \x03(\x0b\x32\x43.ingress_authz.ext_authz.v3.AttributeContext.ContextExtensionsEntry\x1a<\n\x04Peer\x12\x34\n\x07\x61\x64\x64ress\x18\x01 \x01(\x0b\x32#.ingress_authz.ext_authz.v3.Address\x1aQ\n\x07Request\x12\x46\n\x04http\x18\x02 \x01(\x0b\x32\x38.ingress_authz.ext_authz.v3.AttributeContext.HttpRequest\x1a\x8e\x02\n\x0bHttpRequest\x12\x0e\n\x06method\x18\x02 \x01(\t\x12V\n\x07headers\x18\x03 \x03(\x0b\x32\x45.ingress_authz.ext_authz.v3.AttributeContext.HttpRequest.HeadersEntry\x12\x0c\n\x04path\x18\x04 \x01(\t\x12\x0c\n\x04host\x18\x05 \x01(\t\x12\x10\n\x08protocol\x18\n \x01(\t\x12\x39\n\nheader_map\x18\r \x01(\x0b\x32%.ingress_authz.ext_authz.v3.HeaderMap\x1a.\n\x0cHeadersEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x1a\x38\n\x16\x43ontextExtensionsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"Y\n\x07\x41\x64\x64ress\x12\x43\n\x0esocket_address\x18\x01 \x01(\x0b\x32).ingress_authz.ext_authz.v3.SocketAddressH\x00\x42\t\n\x07\x61\x64\x64ress\"H\n\rSocketAddress\x12\x0f\n\x07\x61\x64\x64ress\x18\x02 \x01(\t\x12\x14\n\nport_value\x18\x03 \x01(\rH\x00\x42\x10\n\x0eport_specifier\"E\n\tHeaderMap\x12\x38\n\x07headers\x18\x01 \x03(\x0b\x32\'.ingress_authz.ext_authz.v3.HeaderValue\"<\n\x0bHeaderValue\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t\x12\x11\n\traw_value\x18\x03 \x01(\x0c\"\xa4\x02\n\x11HeaderValueOption\x12\x37\n\x06header\x18\x01 \x01(\x0b\x32\'.ingress_authz.ext_authz.v3.HeaderValue\x12W\n\rappend_action\x18\x03 \x01(\x0e\x32@.ingress_authz.ext_authz.v3.HeaderValueOption.HeaderAppendAction\"}\n\x12HeaderAppendAction\x12\x1b\n\x17\x41PPEND_IF_EXISTS_OR_ADD\x10\x00\x12\x11\n\rADD_IF_ABSENT\x10\x01\x12\x1e\n\x1aOVERWRITE_IF_EXISTS_OR_ADD\x10\x02\x12\x17\n\x13OVERWRITE_IF_EXISTS\x10\x03\"\x16\n\x06Status\x12\x0c\n\x04\x63ode\x18\x01 \x01(\x05\"\x1a\n\nHttpStatus\x12\x0c\n\x04\x63ode\x18\x01 \x01(\x05\"\x9a\x01\n\x12\x44\x65niedHttpResponse\x12\x36\n\x06status\x18\x01 \x01(\x0b\x32&.ingress_authz.ext_authz.v3.HttpStatus\x12>\n\x07headers\x18\x02 \x03(\x0b\x32-.ingress_authz.ext_authz.v3.HeaderValueOption\x12\x0c\n\x04\x62ody\x18\x03 \x01(\t\"\x8f\x01\n\x0eOkHttpResponse\x12>\n\x07headers\x18\x02 \x03(\x0b\x32-.ingress_authz.ext_authz.v3.HeaderValueOption\x12\x19\n\x11headers_to_remove\x18\x05 \x03(\t\x12\"\n\x1aquery_parameters_to_remove\x18\x08 \x03(\t\"\x95\x02\n\rCheckResponse\x12\x32\n\x06status\x18\x01 \x01(\x0b\x32\".ingress_authz.ext_authz.v3.Status\x12I\n\x0f\x64\x65nied_response\x18\x02 \x01(\x0b\x32..ingress_authz.ext_authz.v3.DeniedHttpResponseH\x00\x12\x41\n\x0bok_response\x18\x03 \x01(\x0b\x32*.ingress_authz.ext_authz.v3.OkHttpResponseH\x00\x12\x31\n\x10\x64ynamic_metadata\x18\x04 \x01(\x0b\x32\x17.google.protobuf.StructB\x0f\n\rhttp_responseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -39,37 +39,37 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CHECKREQUEST']._serialized_start=77
   _globals['_CHECKREQUEST']._serialized_end=157
   _globals['_ATTRIBUTECONTEXT']._serialized_start=160
-  _globals['_ATTRIBUTECONTEXT']._serialized_end=871
+  _globals['_ATTRIBUTECONTEXT']._serialized_end=889
   _globals['_ATTRIBUTECONTEXT_PEER']._serialized_start=415
   _globals['_ATTRIBUTECONTEXT_PEER']._serialized_end=475
   _globals['_ATTRIBUTECONTEXT_REQUEST']._serialized_start=477
   _globals['_ATTRIBUTECONTEXT_REQUEST']._serialized_end=558
   _globals['_ATTRIBUTECONTEXT_HTTPREQUEST']._serialized_start=561
-  _globals['_ATTRIBUTECONTEXT_HTTPREQUEST']._serialized_end=813
-  _globals['_ATTRIBUTECONTEXT_HTTPREQUEST_HEADERSENTRY']._serialized_start=767
-  _globals['_ATTRIBUTECONTEXT_HTTPREQUEST_HEADERSENTRY']._serialized_end=813
-  _globals['_ATTRIBUTECONTEXT_CONTEXTEXTENSIONSENTRY']._serialized_start=815
-  _globals['_ATTRIBUTECONTEXT_CONTEXTEXTENSIONSENTRY']._serialized_end=871
-  _globals['_ADDRESS']._serialized_start=873
-  _globals['_ADDRESS']._serialized_end=962
-  _globals['_SOCKETADDRESS']._serialized_start=964
-  _globals['_SOCKETADDRESS']._serialized_end=1036
-  _globals['_HEADERMAP']._serialized_start=1038
-  _globals['_HEADERMAP']._serialized_end=1107
-  _globals['_HEADERVALUE']._serialized_start=1109
-  _globals['_HEADERVALUE']._serialized_end=1169
-  _globals['_HEADERVALUEOPTION']._serialized_start=1172
-  _globals['_HEADERVALUEOPTION']._serialized_end=1464
-  _globals['_HEADERVALUEOPTION_HEADERAPPENDACTION']._serialized_start=1339
-  _globals['_HEADERVALUEOPTION_HEADERAPPENDACTION']._serialized_end=1464
-  _globals['_STATUS']._serialized_start=1466
-  _globals['_STATUS']._serialized_end=1488
-  _globals['_HTTPSTATUS']._serialized_start=1490
-  _globals['_HTTPSTATUS']._serialized_end=1516
-  _globals['_DENIEDHTTPRESPONSE']._serialized_start=1519
-  _globals['_DENIEDHTTPRESPONSE']._serialized_end=1673
-  _globals['_OKHTTPRESPONSE']._serialized_start=1676
-  _globals['_OKHTTPRESPONSE']._serialized_end=1819
-  _globals['_CHECKRESPONSE']._serialized_start=1822
-  _globals['_CHECKRESPONSE']._serialized_end=2099
+  _globals['_ATTRIBUTECONTEXT_HTTPREQUEST']._serialized_end=831
+  _globals['_ATTRIBUTECONTEXT_HTTPREQUEST_HEADERSENTRY']._serialized_start=785
+  _globals['_ATTRIBUTECONTEXT_HTTPREQUEST_HEADERSENTRY']._serialized_end=831
+  _globals['_ATTRIBUTECONTEXT_CONTEXTEXTENSIONSENTRY']._serialized_start=833
+  _globals['_ATTRIBUTECONTEXT_CONTEXTEXTENSIONSENTRY']._serialized_end=889
+  _globals['_ADDRESS']._serialized_start=891
+  _globals['_ADDRESS']._serialized_end=980
+  _globals['_SOCKETADDRESS']._serialized_start=982
+  _globals['_SOCKETADDRESS']._serialized_end=1054
+  _globals['_HEADERMAP']._serialized_start=1056
+  _globals['_HEADERMAP']._serialized_end=1125
+  _globals['_HEADERVALUE']._serialized_start=1127
+  _globals['_HEADERVALUE']._serialized_end=1187
+  _globals['_HEADERVALUEOPTION']._serialized_start=1190
+  _globals['_HEADERVALUEOPTION']._serialized_end=1482
+  _globals['_HEADERVALUEOPTION_HEADERAPPENDACTION']._serialized_start=1357
+  _globals['_HEADERVALUEOPTION_HEADERAPPENDACTION']._serialized_end=1482
+  _globals['_STATUS']._serialized_start=1484
+  _globals['_STATUS']._serialized_end=1506
+  _globals['_HTTPSTATUS']._serialized_start=1508
+  _globals['_HTTPSTATUS']._serialized_end=1534
+  _globals['_DENIEDHTTPRESPONSE']._serialized_start=1537
+  _globals['_DENIEDHTTPRESPONSE']._serialized_end=1691
+  _globals['_OKHTTPRESPONSE']._serialized_start=1694
+  _globals['_OKHTTPRESPONSE']._serialized_end=1837
+  _globals['_CHECKRESPONSE']._serialized_start=1840
+  _globals['_CHECKRESPONSE']._serialized_end=2117
 # @@protoc_insertion_point(module_scope)

@@ -1,0 +1,152 @@
+"""Through a real Envoy: no spelling of a protected path reaches a backend that would read it as that path."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from authz.model.operator import ClientAddress, Operator
+from tests.builders import a_manifest
+from tests.e2e import spellings
+from tests.e2e.gate import NORMALIZING, PLAIN, RAW_HEADERS, TRUSTING, UNESCAPING, Gate, Shape, gate
+from tests.e2e.readings import is_within, readings
+from tests.e2e.stack import USUAL, Plan
+from tests.e2e.wire import Asked, each_of, target_of, values_of
+
+pytestmark = pytest.mark.envoy
+
+ROOTS = (b"/admin", b"/abc", b"/app/admin", b"/foo/bar", b"/xyz")
+SHUT = a_manifest(f"""
+hosts: [localhost]
+rules:
+- name: shut
+  matches: [{", ".join(f"{{path: {{type: PathPrefix, value: {root.decode()}}}}}" for root in ROOTS)}]
+  allow: []
+- {{name: rest, allow: [{{name: anyone, anonymous: {{}}}}]}}
+""")
+SHAPES: Mapping[str, Shape] = {"plain": PLAIN, "normalizing": NORMALIZING}
+EVERY_SHAPE: Mapping[str, Shape] = {**SHAPES, "unescaping": UNESCAPING, "raw headers": RAW_HEADERS, "trusting": TRUSTING}
+# Nobody decides: what passes is what these Envoys let through by themselves.
+UNGUARDED = Plan(operator=Operator(ClientAddress(), unprotected_all=True))
+CLIENTS = 6
+
+
+@dataclass(slots=True)
+class Tally:
+    """What became of the requests of one run."""
+
+    asked: int = 0
+    statuses: Counter[int] = field(default_factory=Counter)
+    passed: set[bytes] = field(default_factory=set)
+    arrived: set[bytes] = field(default_factory=set)
+
+    def __str__(self) -> str:
+        by_status = ", ".join(f"{status}: {number}" for status, number in sorted(self.statuses.items()))
+        return f"{self.asked} requests of which {len(self.passed)} spellings passed; by status (0: closed) {by_status}"
+
+
+async def tally(at: Gate, requests: tuple[Asked, ...]) -> Tally:
+    """Send the requests to each Envoy, over both protocols."""
+    tried = Tally()
+    for shape in at.ports:
+        for http2 in (False, True):
+            answers = await each_of([at.one(shape, http2=http2) for _ in range(CLIENTS)], requests)
+            tried.asked += len(answers)
+            tried.statuses.update(answered.status for _, answered in answers)
+            tried.passed.update(asked.target for asked, answered in answers if answered.values(b"x-reached"))
+    tried.arrived.update(at.backend.heads)
+    return tried
+
+
+def trying(folder: Path, requests: Iterable[Asked], policies: Iterable[str] = (SHUT,), plan: Plan = USUAL, **shapes: Shape) -> Tally:
+    async def inside() -> Tally:
+        async with gate(folder, policies, shapes, plan) as at:
+            return await tally(at, tuple(requests))
+
+    return asyncio.run(inside())
+
+
+def everything() -> tuple[bytes, ...]:
+    return tuple(dict.fromkeys((*spellings.TABLE, *spellings.constructed(), *spellings.published())))
+
+
+def rotated() -> Iterator[Asked]:
+    """Each spelling once, the methods in turn; and each header that speaks of another path."""
+    for at, target in enumerate(everything()):
+        yield Asked(spellings.METHODS[at % len(spellings.METHODS)], target)
+    for line in spellings.REWRITES:
+        yield Asked(b"GET", b"/open", lines=(line,))
+
+
+def each_method() -> Iterator[Asked]:
+    for method in spellings.METHODS:
+        yield from (Asked(method, target) for target in everything())
+        yield from (Asked(method, b"/open", lines=(line,)) for line in spellings.REWRITES)
+
+
+def targets(head: bytes) -> list[bytes]:
+    """The target of a request, and what its headers say was really asked for."""
+    names = (b"x-original-url", b"x-rewrite-url", b"x_original-url", b"x-rewrite_url")
+    return [target_of(head), *(value for name in names for value in values_of(head, name))]
+
+
+def protected(arrived: Iterable[bytes]) -> set[str]:
+    """What arrived that some backend reads as a protected path."""
+    found = ((target, name, path) for head in arrived for target in targets(head) for name, path in readings(target))
+    return {f"{target!r} is {path!r} {name}" for target, name, path in found if is_within(path, ROOTS)}
+
+
+def in_two_ways(arrived: Iterable[bytes]) -> set[bytes]:
+    """What arrived that two backends read as two paths."""
+    return {target for head in arrived for target in targets(head) if len({path for _, path in readings(target)}) > 1}
+
+
+def judge(tried: Tally, asked: int) -> None:
+    assert not protected(tried.arrived), tried
+    assert not in_two_ways(tried.arrived), tried
+    assert tried.asked == asked, tried
+    assert b"/open" in tried.passed, "what no rule denies passes"
+    assert len(tried.passed) > 100, tried
+
+
+def test_no_spelling_of_a_protected_path_reaches_a_backend_that_reads_it_as_one(tmp_path: Path) -> None:
+    tried = trying(tmp_path, rotated(), **SHAPES)
+    assert spellings.pairs_published() == 394
+    assert len(everything()) >= 1600
+    judge(tried, 4 * (len(everything()) + len(spellings.REWRITES)))
+
+
+def test_without_a_policy_hundreds_of_the_same_spellings_reach_it(tmp_path: Path) -> None:
+    tried = trying(tmp_path, rotated(), policies=(), plan=UNGUARDED, plain=PLAIN)
+    assert len(protected(tried.arrived)) > 1000, tried
+    assert len(in_two_ways(tried.arrived)) > 300, tried
+
+
+@pytest.mark.nightly
+def test_no_spelling_reaches_it_by_any_method_through_any_envoy(tmp_path: Path, record_property: Callable[[str, object], None]) -> None:
+    tried = trying(tmp_path, each_method(), **EVERY_SHAPE)
+    record_property("figures", str(tried))
+    judge(tried, 10 * 17 * (len(everything()) + len(spellings.REWRITES)))
+
+
+OCTETS = (b"/ad\xffmin", b"/x\xc0\xaf..\xc0\xafadmin", b"/x/\xc0\xae\xc0\xae/admin", b"/caf\xe9", b"/\x80", b"/x\xed\xa0\x80")
+
+
+@pytest.mark.parametrize("shape", ["map", "raw headers"])
+def test_octets_that_are_no_utf_8_are_not_taken_for_the_sign_that_envoy_puts_in_their_place(tmp_path: Path, shape: str) -> None:
+    async def body() -> None:
+        async with gate(tmp_path, [SHUT], {"map": PLAIN, "raw headers": RAW_HEADERS}) as at:
+            client = at.one(shape, http2=True)
+            for target in OCTETS:
+                assert not await at.arrived(client, Asked(target=target)), target
+            assert target_of(await at.arrived(client, Asked(target="/café".encode()))) == "/café".encode()
+            # Envoy does not say which of the two it is: in the map no sign of the kind is taken on trust. HTTP/1.1 has no such octets.
+            assert bool(await at.arrived(client, Asked(target=b"/a!b"))) is (shape == "raw headers")
+            assert await at.arrived(client, Asked(target=b"/a%21b"))
+            assert await at.arrived(client, Asked(target=b"/a?b!c"))
+            assert await at.arrived(at.one(shape), Asked(target=b"/a!b"))
+
+    asyncio.run(body())
