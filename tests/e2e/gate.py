@@ -12,7 +12,7 @@ from authz.app import Service
 from authz.demo.bootstrap import Topology, bootstrap_json
 from authz.demo.proxy import Proxy
 from tests.e2e.stack import LOOPBACK, USUAL, Plan, envoy, serving
-from tests.e2e.wire import Asked, Backend, Http1, Http2, listening
+from tests.e2e.wire import Asked, Backend, Http1, Http2, Line, listening
 
 # What is changed of the demo's connection manager and of its authorization filter.
 Shape = Mapping[str, Any]
@@ -47,6 +47,20 @@ class Gate:
         heads = self.backend.heads[before:]
         assert len(heads) < 2, f"{asked} became {len(heads)} requests"
         return heads[0] if heads else b""
+
+    async def status(self, shape: str, http2: bool, target: bytes, lines: Iterable[Line]) -> int:
+        """The status of the answer to a GET with these lines, on a connection of its own."""
+        return (await self._alone(shape, http2)(Asked(target=target, lines=tuple(lines)))).status
+
+    async def head(self, shape: str, http2: bool, target: bytes, lines: Iterable[Line]) -> bytes:
+        """The head of it that reached the backend; b"" where none did."""
+        return await self.arrived(self._alone(shape, http2), Asked(target=target, lines=tuple(lines)))
+
+    def _alone(self, shape: str, http2: bool) -> Http1 | Http2:
+        for client in self.clients:
+            client.close()
+        self.clients.clear()
+        return self.one(shape, http2=http2)
 
     def lines(self) -> list[dict[str, Any]]:
         """The structured lines so far."""

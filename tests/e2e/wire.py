@@ -183,9 +183,11 @@ class Backend:
 
     def __init__(self) -> None:
         self.heads: list[bytes] = []
+        self.connections = 0
 
     async def __call__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Serve one connection."""
+        self.connections += 1
         with suppress(ConnectionError, asyncio.IncompleteReadError):
             while True:
                 head = await reader.readuntil(b"\r\n\r\n")

@@ -1,10 +1,13 @@
 """Hosts: canonical form and patterns."""
 
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from authz.policy import hosts
+from tests.corpora import corpus
 
 LABELS = st.from_regex(r"[a-z0-9]([a-z0-9-]{0,8}[a-z0-9])?", fullmatch=True)
 NAMES = st.lists(LABELS, min_size=1, max_size=5).map(".".join)
@@ -153,3 +156,23 @@ def test_what_was_meant_by_a_host_with_capitals_port_or_dot(written, meant):
 @given(st.text("aB-._*:8 ", max_size=12))
 def test_what_is_proposed_may_be_written(text):
     assert hosts.repaired(text) == "" or hosts.is_pattern(hosts.repaired(text))
+
+
+# What browsers make of a host.
+
+
+def _published():
+    """The authority as written, and the host as browsers read it, of each URL of the vectors that is http or https."""
+    for each in corpus("wpt-url/urltestdata.json"):
+        if isinstance(each, dict) and "hostname" in each and each["protocol"] in ("http:", "https:"):
+            written = re.split("[/?#]", each["input"].partition("://")[2], maxsplit=1)[0]
+            yield from ((text, each["hostname"]) for text in (written, each["host"]))
+
+
+def test_a_host_of_the_published_urls_is_the_one_that_browsers_read_or_none():
+    pairs = list(_published())
+    assert len(pairs) > 300
+    unlike = {written for written, read in pairs if hosts.canonical(written) not in ("", read.removesuffix("."))}
+    # Browsers write these anew before they send them, so they come from nobody's browser; of those in brackets no policy can speak.
+    numbers = re.compile(r"(?:(?:0[xX][0-9a-fA-F]*|[0-9]+)(?:\.|$))+")
+    assert not [host for host in unlike if hosts.is_pattern(host) and not numbers.fullmatch(host)]

@@ -1,5 +1,6 @@
 """Paths: one canonical form, what is ambiguous, and the kinds of match."""
 
+import re
 import string
 from urllib.parse import unquote_to_bytes
 
@@ -354,3 +355,18 @@ def _misread(pairs):
 
 def test_what_a_proxy_would_serve_as_another_path_is_never_decided_as_this_one():
     assert list(_misread(_vectors())) == []
+
+
+def _browsed():
+    """The path as written, and as browsers read it, of each URL of the vectors that is http or https."""
+    for each in corpus("wpt-url/urltestdata.json"):
+        if isinstance(each, dict) and each.get("protocol") in ("http:", "https:") and "://" in each["input"]:
+            path = re.sub("^[^/?#]*", "", each["input"].partition("://")[2])
+            yield re.split("[?#]", path, maxsplit=1)[0], each["pathname"]
+
+
+def test_a_path_of_the_published_urls_is_the_one_that_browsers_read_or_none():
+    pairs = [(written, read) for written, read in _browsed() if written.startswith("/")]
+    assert len(pairs) > 100
+    unlike = [(written, read) for written, read in pairs if paths.canonical(written) not in ("", paths.canonical(read))]
+    assert unlike == []
