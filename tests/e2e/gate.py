@@ -30,6 +30,7 @@ class Gate:
 
     ports: dict[str, int]
     admins: dict[str, str]
+    checks: int
     backend: Backend
     service: Service
     log: io.StringIO
@@ -93,7 +94,7 @@ async def gate(
         for proxy in proxies.values():
             await stack.enter_async_context(proxy)
         ports = {name: proxy.port for name, proxy in proxies.items()}
-        found = Gate(ports, {name: proxy.admin for name, proxy in proxies.items()}, backend, service, log)
+        found = Gate(ports, {name: proxy.admin for name, proxy in proxies.items()}, addresses.checks.port, backend, service, log)
         try:
             yield found
         finally:
