@@ -15,7 +15,7 @@ from google.protobuf.message import DecodeError
 from authz.envoy.pb import ext_authz_pb2 as pb
 from authz.model.decision import Allow, Decision, Deny
 from authz.model.request import Request
-from authz.policy.answers import with_instance
+from authz.policy.answers import INTERNAL_ERROR, with_instance
 from authz.policy.forwarding import all_variants
 
 # google.rpc.Code: what gRPC clients of a denied call would be told.
@@ -29,6 +29,15 @@ _ALWAYS_REMOVED: Final = (
     *sorted(all_variants(("x-original-url", "x-rewrite-url"))),
     "x-envoy-original-path",
     "x-envoy-auth-failure-mode-allowed",
+)
+# Envoy writes any number as it is, and a body even after 304, where none belongs.
+_STATUSES: Final = frozenset(range(300, 600)) - {304}
+# What belongs to one connection, frames the answer, or would tell a gRPC client another outcome.
+_UNANSWERED: Final = frozenset(
+    (
+        *("connection", "content-length", "host", "keep-alive", "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade"),
+        *("grpc-message", "grpc-status"),
+    )
 )
 # Control characters, CR and LF above all, would be written to the wire as they are.
 _UNSAFE: Final = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
@@ -97,8 +106,7 @@ def _allowed(allow: Allow) -> bytes:
     answer = response.ok_response
     sent = {name: _UNSAFE.sub("", value) for name, value in allow.set_headers}
     for name, value in sent.items():
-        if value:
-            _add(answer.headers, name, value)
+        _add(answer.headers, name, value)
     # An empty value might be dropped by the proxy, and what the client sent stay.
     empty = [name for name, value in sent.items() if not value]
     # A removal would beat a value.
@@ -112,6 +120,8 @@ def _allowed(allow: Allow) -> bytes:
 def _denied(deny: Deny, sent: Mapping[str, str]) -> bytes:
     # Envoy makes a body the `grpc-message` of a gRPC answer, where a document in JSON would be noise.
     is_grpc = sent.get("content-type", "").startswith("application/grpc")
+    if deny.status not in _STATUSES:
+        deny = INTERNAL_ERROR
     request_id = sent.get("x-request-id", "")
     response = pb.CheckResponse()
     response.status.code = _UNAUTHENTICATED if deny.status == 401 else _PERMISSION_DENIED
@@ -120,8 +130,9 @@ def _denied(deny: Deny, sent: Mapping[str, str]) -> bytes:
     known = _REQUEST_ID.fullmatch(request_id) is not None
     if not is_grpc:
         answer.body = with_instance(deny.body, request_id) if known else deny.body
+    ours = (*(("content-type",) if is_grpc else ()), *(("x-request-id",) if known else ()))
     for name, value in deny.headers:
-        if not (is_grpc and name == "content-type"):
+        if name not in _UNANSWERED and name not in ours:
             _add(answer.headers, name, value)
     if known:
         _add(answer.headers, "x-request-id", request_id)
@@ -130,10 +141,12 @@ def _denied(deny: Deny, sent: Mapping[str, str]) -> bytes:
 
 
 def _add(headers: RepeatedCompositeFieldContainer[pb.HeaderValueOption], name: str, value: str) -> None:
-    option = headers.add()
-    option.header.key = name
-    option.header.value = _UNSAFE.sub("", value)
-    option.append_action = _OVERWRITE
+    safe = _UNSAFE.sub("", value)
+    if safe:
+        option = headers.add()
+        option.header.key = name
+        option.header.value = safe
+        option.append_action = _OVERWRITE
 
 
 def _metadata(response: pb.CheckResponse, word: str, decision: Decision) -> None:
