@@ -1,4 +1,7 @@
-"""The cases of the corpus that say `envoy: true`, through a real Envoy: HTTP/1.1 in plain text and HTTP/2 over TLS."""
+"""The cases of the corpus that say `envoy: true`, through a real Envoy: HTTP/1.1 in plain text and HTTP/2 over TLS.
+
+Over HTTP/1.1 each goes through two Envoys: one sends checks with a map of headers, one with raw headers.
+"""
 
 import asyncio
 import json
@@ -45,16 +48,17 @@ class Stage:
 
 
 @asynccontextmanager
-async def gateways(folder: Path, authority: Authority, stage: Stage, named: str) -> AsyncIterator[tuple[int, int]]:
-    """The ports of two Envoys before the stage: one in plain text, one with TLS."""
+async def gateways(folder: Path, authority: Authority, stage: Stage, named: str) -> AsyncIterator[tuple[int, int, int]]:
+    """The ports of three Envoys before the stage: two in plain text, of which the second sends raw headers, and one with TLS."""
     server = CheckServer(Endpoint(stage, RecordingAudit()), ServerLimits())
     checks = await server.start(f"{LOOPBACK}:0")
     upstream = HttpServer(upstream_app())
     try:
         topology = Topology(0, (LOOPBACK, checks), (LOOPBACK, await upstream.start(LOOPBACK, 0)), named_policy=named)
-        secure = replace(topology, certificate=authority.issue(folder, "gateway"))
-        async with Proxy(envoy(), bootstrap_json(topology)) as plain, Proxy(envoy(), bootstrap_json(secure)) as tls:
-            yield plain.port, tls.port
+        raw, secure = replace(topology, raw_headers=True), replace(topology, certificate=authority.issue(folder, "gateway"))
+        plain, lines, tls = (Proxy(envoy(), bootstrap_json(each)) for each in (topology, raw, secure))
+        async with plain, lines, tls:
+            yield plain.port, lines.port, tls.port
     finally:
         await server.stop(1)
         await upstream.stop()
@@ -148,23 +152,25 @@ async def _results(folder: Path) -> dict[tuple[str, str], list[str]]:
     for named in sorted({case.request.policy for _, case in CASES}):
         stage = Stage()
         async with (
-            gateways(folder, authority, stage, named) as (plain, tls),
+            gateways(folder, authority, stage, named) as (plain, raw, tls),
             httpx2.AsyncClient(verify=trust, http2=True, http1=False, trust_env=False) as client,
         ):
             for setting, case in CASES:
                 if case.request.policy == named:
-                    found[setting.name, case.name] = await _tried(setting, case, stage, plain, (client, tls))
+                    found[setting.name, case.name] = await _tried(setting, case, stage, (plain, raw), (client, tls))
         by_http_2 += stage.by_http_2
     assert by_http_2 >= 60
     return found
 
 
-async def _tried(setting: Setting, case: CaseOf, stage: Stage, plain: int, secure: tuple[httpx2.AsyncClient, int]) -> list[str]:
+async def _tried(setting: Setting, case: CaseOf, stage: Stage, plain: tuple[int, int], secure: tuple[httpx2.AsyncClient, int]) -> list[str]:
     """What differs for one case; a request that the HTTP/2 client would rewrite goes by HTTP/1.1 only."""
-    stage.world = await corpus_runner._world(setting)
     one = corpus_runner.sent(case.request, setting.given)
     one = replace(one, lines=tuple(line for line in one.lines if not line[0].startswith(":")))
-    found = [f"HTTP/1.1: {each}" for each in differences(case, outcome_of(await by_http_1(plain, one), one, "HTTP/1.1"), one)]
+    found: list[str] = []
+    for port, form in zip(plain, ("HTTP/1.1", "HTTP/1.1, raw headers"), strict=True):
+        stage.world = await corpus_runner._world(setting)
+        found += [f"{form}: {each}" for each in differences(case, outcome_of(await by_http_1(port, one), one, form), one)]
     answer = await by_http_2(*secure, one)
     if answer is not None:
         stage.by_http_2 += 1

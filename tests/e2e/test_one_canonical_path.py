@@ -11,6 +11,7 @@ import pytest
 from authz.model.operator import ClientAddress, Operator
 from tests.builders import a_manifest
 from tests.e2e import spellings
+from tests.e2e.envoys import VERSIONS, envoy_of
 from tests.e2e.gate import NORMALIZING, PLAIN, RAW_HEADERS, TRUSTING, UNESCAPING, Gate, Shape, gate
 from tests.e2e.readings import is_within, readings
 from tests.e2e.stack import USUAL, Plan
@@ -61,9 +62,16 @@ async def tally(at: Gate, requests: tuple[Asked, ...]) -> Tally:
     return tried
 
 
-def trying(folder: Path, requests: Iterable[Asked], policies: Iterable[str] = (SHUT,), plan: Plan = USUAL, **shapes: Shape) -> Tally:
+def trying(
+    folder: Path,
+    requests: Iterable[Asked],
+    policies: Iterable[str] = (SHUT,),
+    plan: Plan = USUAL,
+    binary: Path | None = None,
+    **shapes: Shape,
+) -> Tally:
     async def inside() -> Tally:
-        async with gate(folder, policies, shapes, plan) as at:
+        async with gate(folder, policies, shapes, plan, binary) as at:
             return await tally(at, tuple(requests))
 
     return asyncio.run(inside())
@@ -126,8 +134,11 @@ def test_without_a_policy_hundreds_of_the_same_spellings_reach_it(tmp_path: Path
 
 
 @pytest.mark.nightly
-def test_no_spelling_reaches_it_by_any_method_through_any_envoy(tmp_path: Path, record_property: Callable[[str, object], None]) -> None:
-    tried = trying(tmp_path, each_method(), **EVERY_SHAPE)
+@pytest.mark.parametrize("version", VERSIONS)
+def test_no_spelling_reaches_it_by_any_method_through_any_envoy(
+    tmp_path: Path, version: str, record_property: Callable[[str, object], None]
+) -> None:
+    tried = trying(tmp_path, each_method(), binary=envoy_of(version), **EVERY_SHAPE)
     record_property("figures", str(tried))
     judge(tried, 10 * 17 * (len(everything()) + len(spellings.REWRITES)))
 

@@ -47,6 +47,7 @@ class Http1:
     def __init__(self, port: int) -> None:
         self._port = port
         self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
+        self.opened = 0
 
     async def __call__(self, asked: Asked) -> Answered:
         """The answer to a request."""
@@ -56,8 +57,10 @@ class Http1:
 
     async def octets(self, octets: bytes, *, has_body: bool = True) -> Answered:
         """The answer to these octets."""
-        reader, writer = self._streams or await asyncio.open_connection(LOOPBACK, self._port)
-        self._streams = (reader, writer)
+        if self._streams is None:
+            self._streams = await asyncio.open_connection(LOOPBACK, self._port)
+            self.opened += 1
+        reader, writer = self._streams
         try:
             async with asyncio.timeout(SECONDS):
                 writer.write(octets)
