@@ -1,14 +1,16 @@
-"""Envoys of several shapes before one service, and behind them a backend that tells what reached it, octet for octet."""
+"""An Envoy with listeners of several shapes before one service, and a backend that tells what reached it, octet for octet."""
 
+import copy
 import io
 import json
 from collections.abc import AsyncIterator, Iterable, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
-from authz.app import Service
+import httpx2
+
 from authz.demo.bootstrap import Topology, bootstrap_json
 from authz.demo.proxy import Proxy
 from tests.e2e.stack import LOOPBACK, USUAL, Plan, envoy, serving
@@ -26,18 +28,16 @@ UNESCAPING: Final[Shape] = {**NORMALIZING, "pathWithEscapedSlashesAction": "UNES
 
 @dataclass(slots=True)
 class Gate:
-    """What a test talks to: the port of each Envoy, by the name of its shape."""
+    """What a test talks to. `ports`: of the listeners, by the names of their shapes; `checks`: of the service."""
 
     ports: dict[str, int]
-    admins: dict[str, str]
     checks: int
     backend: Backend
-    service: Service
     log: io.StringIO
     clients: list[Http1 | Http2] = field(default_factory=list)
 
     def one(self, shape: str = "plain", *, http2: bool = False) -> Http1 | Http2:
-        """A client of one Envoy."""
+        """A client of one listener."""
         self.clients.append((Http2 if http2 else Http1)(self.ports[shape]))
         return self.clients[-1]
 
@@ -58,45 +58,60 @@ class Gate:
         return await self.arrived(self._alone(shape, http2), Asked(target=target, lines=tuple(lines)))
 
     def _alone(self, shape: str, http2: bool) -> Http1 | Http2:
+        self.close()
+        return self.one(shape, http2=http2)
+
+    def close(self) -> None:
+        """Close every client."""
         for client in self.clients:
             client.close()
         self.clients.clear()
-        return self.one(shape, http2=http2)
 
     def lines(self) -> list[dict[str, Any]]:
         """The structured lines so far."""
         return [json.loads(line) for line in self.log.getvalue().splitlines()]
 
 
-def shaped(topology: Topology, shape: Shape) -> str:
-    """The configuration of an Envoy of this shape; `filter` changes the authorization filter, `routes` are prepended."""
+def shaped(topology: Topology, shapes: Mapping[str, Shape]) -> str:
+    """The configuration of one Envoy with a listener of each shape, and of its name.
+
+    Of a shape `filter` changes the authorization filter, `routes` are put before the others, the rest changes the manager.
+    """
     built = json.loads(bootstrap_json(topology))
-    manager = built["staticResources"]["listeners"][0]["filterChains"][0]["filters"][0]["typedConfig"]
+    (usual,) = built["staticResources"]["listeners"]
+    built["staticResources"]["listeners"] = [_listener(usual, name, shape) for name, shape in shapes.items()]
+    return json.dumps(built)
+
+
+def _listener(usual: Mapping[str, Any], name: str, shape: Shape) -> dict[str, Any]:
+    listener = {**copy.deepcopy(dict(usual)), "name": name}
+    manager = listener["filterChains"][0]["filters"][0]["typedConfig"]
     # Envoy keeps a connection for a second after an error of HTTP/2; a client that is told so earlier sees the same.
     changes = {"delayedCloseTimeout": "0.01s", **shape}
     manager["httpFilters"][0]["typedConfig"].update(changes.pop("filter", {}))
     manager["routeConfig"]["virtualHosts"][0]["routes"][:0] = changes.pop("routes", [])
     manager.update(changes)
-    return json.dumps(built)
+    return listener
+
+
+async def _ports(admin: str) -> dict[str, int]:
+    async with httpx2.AsyncClient(trust_env=False) as client:
+        found = (await client.get(f"http://{admin}/listeners", params={"format": "json"})).json()["listener_statuses"]
+    return {each["name"]: int(each["local_address"]["socket_address"]["port_value"]) for each in found}
 
 
 @asynccontextmanager
 async def gate(
     folder: Path, policies: Iterable[str], shapes: Mapping[str, Shape], plan: Plan = USUAL, binary: Path | None = None
 ) -> AsyncIterator[Gate]:
-    """A gate with an Envoy for each shape, and these policies."""
+    """A gate with a listener of each shape, and these policies."""
     binary, log, backend = binary or envoy(), io.StringIO(), Backend()
     texts = {f"{at}.yaml": text for at, text in enumerate(policies)}
-    async with listening(backend) as upstream, serving(folder, texts, plan, log) as (service, addresses), AsyncExitStack() as stack:
-        usual = Topology(0, (LOOPBACK, addresses.checks.port), (LOOPBACK, upstream))
-        topology = replace(usual, **plan.topology)
-        proxies = {name: Proxy(binary, shaped(topology, shape)) for name, shape in shapes.items()}
-        for proxy in proxies.values():
-            await stack.enter_async_context(proxy)
-        ports = {name: proxy.port for name, proxy in proxies.items()}
-        found = Gate(ports, {name: proxy.admin for name, proxy in proxies.items()}, addresses.checks.port, backend, service, log)
-        try:
-            yield found
-        finally:
-            for client in found.clients:
-                client.close()
+    async with listening(backend) as upstream, serving(folder, texts, plan, log) as (_, addresses):
+        topology = replace(Topology(0, (LOOPBACK, addresses.checks.port), (LOOPBACK, upstream)), **plan.topology)
+        async with Proxy(binary, shaped(topology, shapes), next(iter(shapes))) as proxy:
+            found = Gate(await _ports(proxy.admin), addresses.checks.port, backend, log)
+            try:
+                yield found
+            finally:
+                found.close()

@@ -95,7 +95,7 @@ async def spoken(port: int) -> bytes:
 def test_a_connection_of_tcp_is_closed_and_nothing_of_it_reaches_the_backend(tmp_path: Path) -> None:
     async def body() -> None:
         backend = Backend()
-        async with gate(tmp_path, [OPEN], {}, EVERYWHERE) as at, listening(backend) as upstream:
+        async with gate(tmp_path, [OPEN], {"plain": PLAIN}, EVERYWHERE) as at, listening(backend) as upstream:
             topology = Topology(0, (LOOPBACK, at.checks), (LOOPBACK, upstream))
             async with Proxy(envoy(), tcp(topology, asks=True)) as proxy:
                 assert [await spoken(proxy.port) for _ in range(3)] == [b"", b"", b""]

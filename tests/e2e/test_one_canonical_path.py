@@ -4,6 +4,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 
 import pytest
@@ -128,9 +129,9 @@ def test_no_spelling_of_a_protected_path_reaches_a_backend_that_reads_it_as_one(
 
 
 def test_without_a_policy_hundreds_of_the_same_spellings_reach_it(tmp_path: Path) -> None:
-    tried = trying(tmp_path, rotated(), policies=(), plan=UNGUARDED, plain=PLAIN)
-    assert len(protected(tried.arrived)) > 1000, tried
-    assert len(in_two_ways(tried.arrived)) > 300, tried
+    tried = trying(tmp_path, islice(rotated(), 0, None, 3), policies=(), plan=UNGUARDED, plain=PLAIN)
+    assert len(protected(tried.arrived)) > 300, tried
+    assert len(in_two_ways(tried.arrived)) > 100, tried
 
 
 @pytest.mark.nightly
@@ -146,18 +147,18 @@ def test_no_spelling_reaches_it_by_any_method_through_any_envoy(
 OCTETS = (b"/ad\xffmin", b"/x\xc0\xaf..\xc0\xafadmin", b"/x/\xc0\xae\xc0\xae/admin", b"/caf\xe9", b"/\x80", b"/x\xed\xa0\x80")
 
 
-@pytest.mark.parametrize("shape", ["map", "raw headers"])
-def test_octets_that_are_no_utf_8_are_not_taken_for_the_sign_that_envoy_puts_in_their_place(tmp_path: Path, shape: str) -> None:
+def test_octets_that_are_no_utf_8_are_not_taken_for_the_sign_that_envoy_puts_in_their_place(tmp_path: Path) -> None:
     async def body() -> None:
         async with gate(tmp_path, [SHUT], {"map": PLAIN, "raw headers": RAW_HEADERS}) as at:
-            client = at.one(shape, http2=True)
-            for target in OCTETS:
-                assert not await at.arrived(client, Asked(target=target)), target
-            assert target_of(await at.arrived(client, Asked(target="/café".encode()))) == "/café".encode()
-            # Envoy does not say which of the two it is: in the map no sign of the kind is taken on trust. HTTP/1.1 has no such octets.
-            assert bool(await at.arrived(client, Asked(target=b"/a!b"))) is (shape == "raw headers")
-            assert await at.arrived(client, Asked(target=b"/a%21b"))
-            assert await at.arrived(client, Asked(target=b"/a?b!c"))
-            assert await at.arrived(at.one(shape), Asked(target=b"/a!b"))
+            for shape in at.ports:
+                client = at.one(shape, http2=True)
+                for target in OCTETS:
+                    assert not await at.arrived(client, Asked(target=target)), target
+                assert target_of(await at.arrived(client, Asked(target="/café".encode()))) == "/café".encode()
+                # Envoy does not say which of the two it is: in the map no sign of the kind is taken on trust. HTTP/1.1 has no such octets.
+                assert bool(await at.arrived(client, Asked(target=b"/a!b"))) is (shape == "raw headers")
+                assert await at.arrived(client, Asked(target=b"/a%21b"))
+                assert await at.arrived(client, Asked(target=b"/a?b!c"))
+                assert await at.arrived(at.one(shape), Asked(target=b"/a!b"))
 
     asyncio.run(body())
