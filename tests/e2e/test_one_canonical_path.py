@@ -16,7 +16,7 @@ from tests.e2e.envoys import VERSIONS, envoy_of
 from tests.e2e.gate import NORMALIZING, PLAIN, RAW_HEADERS, TRUSTING, UNESCAPING, Gate, Shape, gate
 from tests.e2e.readings import is_within, readings
 from tests.e2e.stack import USUAL, Plan
-from tests.e2e.wire import Asked, each_of, target_of, values_of
+from tests.e2e.wire import Asked, Http1, Http2, each_of, target_of, values_of
 
 pytestmark = pytest.mark.envoy
 
@@ -162,3 +162,63 @@ def test_octets_that_are_no_utf_8_are_not_taken_for_the_sign_that_envoy_puts_in_
                 assert await at.arrived(at.one(shape), Asked(target=b"/a!b"))
 
     asyncio.run(body())
+
+
+USUAL_LINES = b"host: localhost\r\n"
+CHUNKED = b"transfer-encoding: chunked\r\n"
+SECOND = b"GET /admin HTTP/1.1\r\nhost: localhost\r\n\r\n"
+# Ends of requests that are read in two ways, and a second request where one of them sees a body.
+STREAMS = (
+    *(b"GET /open HTTP/1.1\r\n" + USUAL_LINES + b"\r\n" + SECOND, b"GET /open HTTP/1.1\n" + USUAL_LINES + b"\n" + SECOND),
+    b"POST /open HTTP/1.1\r\n" + USUAL_LINES + b"content-length: 0\r\n" + CHUNKED + b"\r\n" + SECOND,
+    b"POST /open HTTP/1.1\r\n" + USUAL_LINES + b"content-length: 4\r\n" + CHUNKED + b"\r\n0\r\n\r\n" + SECOND,
+    b"POST /open HTTP/1.1\r\n" + USUAL_LINES + b"content-length: 0\r\ncontent-length: 44\r\n\r\n" + SECOND,
+    b"POST /open HTTP/1.1\r\n" + USUAL_LINES + b"content-length: 0, 44\r\n\r\n" + SECOND,
+    b"POST /open HTTP/1.1\r\n" + USUAL_LINES + b"content-length: +0\r\n\r\n" + SECOND,
+    b"POST /open HTTP/1.1\r\n" + USUAL_LINES + b"transfer-encoding: \x0bchunked\r\n\r\n0\r\n\r\n" + SECOND,
+    b"POST /open HTTP/1.1\r\n" + USUAL_LINES + b"transfer-encoding: chunked, identity\r\n\r\n0\r\n\r\n" + SECOND,
+    b"POST /open HTTP/1.1\r\n" + USUAL_LINES + b"Transfer-Encoding : chunked\r\n\r\n0\r\n\r\n" + SECOND,
+    b"POST /open HTTP/1.1\r\n" + USUAL_LINES + CHUNKED + b"\r\n0;x=\n\r\n\r\n" + SECOND,
+    b"GET /open HTTP/1.1\r\n" + USUAL_LINES + b"x: y\r\n GET /admin HTTP/1.1\r\n\r\n",
+    b"GET /open HTTP/1.1\r\n" + USUAL_LINES + b"x: y\rGET /admin HTTP/1.1\r\n\r\n",
+    *(
+        b"GET /admin" + end + b"\r\n" + USUAL_LINES + b"\r\n"
+        for end in (b" HTTP/1.0", b" HTTP/0.9", b"", b" HTTP/2.0", b" http/1.1", b"\tHTTP/1.1")
+    ),
+    *(
+        start + b"/admin HTTP/1.1\r\n" + USUAL_LINES + b"\r\n"
+        for start in (b"\r\nGET ", b" GET ", b"GET  ", b"GET\t", b"GET /open ", b"GET\r\n ")
+    ),
+)
+FIELDS = (
+    [(b":path", b"/open"), (b":path", b"/admin")],
+    [(b":path", b"/admin"), (b":path", b"/open")],
+    [(b":path", b"/open"), (b"x", b"y"), (b":path", b"/admin")],
+    [(b":path", b"/open"), (b":Path", b"/admin")],
+    [(b":path", b"/open"), (b"path", b"/admin"), (b"Path", b"/admin")],
+    [(b":path", b"/open"), (b"x", b"y\r\n\r\nGET /admin HTTP/1.1\r\nhost: localhost\r\n\r\n")],
+    [(b":path", b"/open"), (b"x\r\n\r\nGET /admin HTTP/1.1\r\nhost", b"localhost")],
+    [(b":path", b"/open HTTP/1.1\r\nhost: localhost\r\n\r\nGET /admin")],
+    [(b":path", b"/open"), (b"transfer-encoding", b"chunked"), (b"content-length", b"0")],
+    [(b":path", b"/admin"), (b":protocol", b"websocket")],
+)
+
+
+def test_a_request_within_another_is_decided_by_itself_or_never_made(tmp_path: Path) -> None:
+    async def body() -> list[bytes]:
+        async with gate(tmp_path, [SHUT], {"plain": PLAIN}) as at:
+            for stream in STREAMS:
+                client = at.one()
+                assert isinstance(client, Http1)
+                await client.octets(stream)
+                # What follows on the same connection, if that is still there.
+                await client(Asked())
+            for fields in FIELDS:
+                two = at.one(http2=True)
+                assert isinstance(two, Http2)
+                await two.fields([(b":method", b"GET"), (b":scheme", b"http"), (b":authority", b"localhost"), *fields])
+            return at.backend.heads
+
+    heads = asyncio.run(body())
+    assert not protected(heads)
+    assert len(heads) > len(STREAMS) / 2
