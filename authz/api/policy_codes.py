@@ -65,13 +65,13 @@ POLICY_CODES: Final[dict[str, ProblemCode]] = {
         "Printable ASCII without spaces around it, at most 4096 characters.",
     ),
     "AZ314": ProblemCode(
-        "Header forwarded twice",
-        "Two entries of `forward.headers` are the same name but for case. Keep one.",
+        "Header named twice",
+        "Two entries of `headers` are the same name but for case. Keep one.",
     ),
     "AZ315": ProblemCode(
         "Header of the service",
-        "`denied` may not set headers that the service sets itself: content type and length, `cache-control`, `retry-after`, "
-        "`www-authenticate` and the connection's. Leave it out.",
+        "`denied` may not set headers that the service sets itself (content type and length, `cache-control`, `retry-after`, "
+        "`www-authenticate`, `x-request-id`), nor the connection's and gRPC's. Leave it out.",
     ),
     "AZ316": ProblemCode(
         "Redirect without a Location",

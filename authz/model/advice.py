@@ -33,7 +33,8 @@ ADVICE: Final[Mapping[Reason, str]] = {
     Reason.HEADER_MISMATCH: "A header that the policy requires is missing or has another value.",
     Reason.RULE_NONE: "No rule of the policy matches this request.",
     Reason.RULE_DENY: "A `deny` item fired, or the rule that matched allows nobody (`allow: []`).",
-    Reason.PATH_AMBIGUOUS: "The path can be read in more than one way (encoded slash, dot segment, `//`, `;`): send its plain form.",
+    Reason.PATH_AMBIGUOUS: "The path can be read in more than one way "
+    "(encoded slash, dot segment, `//`, `;`, over HTTP/2 `!`): send its plain form.",
     Reason.REQUEST_MALFORMED: "No HTTP request, no path, or a host that is no host.",
     Reason.POLICY_NONE: "No policy covers this host and path. Write one, or name the host in `--unprotected`.",
     Reason.POLICY_MISMATCH: "The route names a policy (`context_extensions: policy`) that is not there, is in Shadow, "

@@ -195,15 +195,23 @@ def _answers(policy: Policy) -> Iterator[Problem]:
     for denied, path in owners:
         places += [(denied.unauthenticated, (*path, "unauthenticated")), (denied.forbidden, (*path, "forbidden"))]
     for answer, path in places:
+        named = [name.lower() for name, _ in answer.headers]
         for at, (name, value) in enumerate(answer.headers):
             if name.lower() in _RESERVED:
-                yield Problem("AZ315", f"{name} is set by the service; leave it out", (*path, "headers", at, "name"))
+                yield Problem("AZ315", f"{name} is not the policy's to set; leave it out", (*path, "headers", at, "name"))
+            if name.lower() in named[:at]:
+                yield Problem("AZ314", f"{name} is there twice; keep one", (*path, "headers", at, "name"))
             if why := forwarding.value_problem(value):
                 yield Problem("AZ313", why, (*path, "headers", at, "value"))
         if 300 <= answer.status < 400 and "location" not in {name.lower() for name, _ in answer.headers}:
             yield Problem("AZ316", f"status {answer.status} needs a Location among the headers", (*path, "statusCode"))
 
 
+# What the service says itself, and what frames the answer or belongs to the connection.
 _RESERVED = frozenset(
-    ["cache-control", "connection", "content-length", "content-type", "retry-after", "transfer-encoding", "www-authenticate"]
+    (
+        *("cache-control", "content-length", "content-type", "retry-after", "www-authenticate", "x-request-id"),
+        *("connection", "host", "keep-alive", "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade"),
+        *("grpc-message", "grpc-status"),
+    )
 )

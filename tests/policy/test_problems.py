@@ -117,6 +117,16 @@ ONE_MISTAKE = {
         "AZ315",
         ("spec", "denied", "forbidden", "headers", 1, "name"),
     ),
+    "an answer's header that is the connection's": (
+        _with_headers(("Keep-Alive", "1")),
+        "AZ315",
+        ("spec", "denied", "forbidden", "headers", 0, "name"),
+    ),
+    "an answer's header twice": (
+        _with_headers(("x-why", "1"), ("X-Why", "2")),
+        "AZ314",
+        ("spec", "denied", "forbidden", "headers", 1, "name"),
+    ),
     "a redirect to nowhere": (_with_headers(status=302), "AZ316", ("spec", "denied", "forbidden", "statusCode")),
     "a rule's redirect to nowhere": (
         _with_rule(denied=Denied(unauthenticated=Answer(303))),

@@ -59,9 +59,10 @@ class AnswerHeader(Object):
 
     cel = (
         (
-            "!(self.name.lowerAscii() in ['cache-control', 'connection', 'content-length', 'content-type',"
-            " 'retry-after', 'transfer-encoding', 'www-authenticate'])",
-            "this header is set by the service; leave it out",
+            "!(self.name.lowerAscii() in ['cache-control', 'content-length', 'content-type', 'retry-after', 'www-authenticate',"
+            " 'x-request-id', 'connection', 'host', 'keep-alive', 'proxy-connection', 'te', 'trailer', 'transfer-encoding', 'upgrade',"
+            " 'grpc-message', 'grpc-status'])",
+            "this header is not the policy's to set; leave it out",
         ),
         (PRINTABLE, PRINTABLE_MESSAGE),
     )
