@@ -22,10 +22,11 @@ class Clock(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class FetchedKeys:
-    """The text of an issuer's JWKS, and for how long its server lets it be kept (seconds), where it says so."""
+    """The text of an issuer's JWKS, for how long its server lets it be kept (seconds), where it says so, and the URL that it is of."""
 
     text: bytes
     max_age: float | None = None
+    url: str = ""
 
 
 class FetchError(Exception):

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from authz.demo.bootstrap import Pem
 from authz.fetch.client import FetchLimits
 from tests.certificates import Authority, an_authority
 
@@ -80,12 +81,12 @@ class Host:
 
 
 @asynccontextmanager
-async def https(authority: Authority, folder: Path, *, tls: bool = True) -> AsyncIterator[Host]:
-    """A host with a certificate for localhost, until the block ends."""
+async def https(authority: Authority, folder: Path, *, tls: bool = True, pem: Pem | None = None) -> AsyncIterator[Host]:
+    """A host with a certificate for localhost (or this one), until the block ends."""
     host = Host()
     context: ssl.SSLContext | None = None
     if tls:
-        pem = authority.issue(folder, "idp.test")
+        pem = pem or authority.issue(folder, "idp.test")
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(pem.certificate, pem.key)
         context.sni_callback = lambda socket, name, of: host.names.append(name)

@@ -44,7 +44,7 @@ def test_keys_are_found_by_discovery(authority: Authority, tmp_path: Path) -> No
         host.pages[WELL_KNOWN] = says(metadata(host), cache_control="max-age=1")
         host.pages["/keys"] = says(b'{"keys": 1}', cache_control="max-age=900")
         found = await HttpsKeys(host.limits(authority)).fetch(an_issuer(host.origin))
-        assert found == FetchedKeys(b'{"keys": 1}', 900.0)
+        assert found == FetchedKeys(b'{"keys": 1}', 900.0, f"{host.origin}/keys")
         assert len(host.heard) == 2
 
     with_host(authority, tmp_path, story)
@@ -54,7 +54,7 @@ def test_keys_come_straight_from_a_url_that_is_given(authority: Authority, tmp_p
     async def story(host: Host) -> None:
         host.pages["/jwks"] = says(b"text")
         issuer = an_issuer("anything", KeySource(jwks_url=f"{host.origin}/jwks"))
-        assert await HttpsKeys(host.limits(authority)).fetch(issuer) == FetchedKeys(b"text", None)
+        assert await HttpsKeys(host.limits(authority)).fetch(issuer) == FetchedKeys(b"text", None, f"{host.origin}/jwks")
         assert len(host.heard) == 1
 
     with_host(authority, tmp_path, story)
