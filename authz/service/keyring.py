@@ -12,7 +12,7 @@ from typing import Final
 
 from authz.authn.keys import KeySet, KeySetError, key_set
 from authz.model.issuer import Issuer, KeySource
-from authz.service.ports import Clock, FetchError, KeyFetcher, KeyJournal
+from authz.service.ports import Clock, FetchedKeys, FetchError, KeyFetcher, KeyJournal
 from authz.service.waiting import first_of
 
 _Identity = tuple[str, KeySource, tuple[str, ...], str]
@@ -26,7 +26,7 @@ class KeyTimes:
         refresh: how long keys are kept where the issuer's server does not say.
         shortest: the least that a server's own max-age may ask for.
         longest: the most that a server's own max-age may ask for.
-        cooldown: how long an unknown key does not ask again.
+        cooldown: how long an unknown key does not ask again; where keys are known, also the shortest wait after a failure.
         first_retry: the wait after a first failure; it doubles with each further one.
         last_retry: the longest wait after a failure.
         stale: how long keys stay in use while no fetch succeeds.
@@ -157,38 +157,61 @@ class KeyRing:
     def _start(self, known: IssuerKeys) -> "asyncio.Task[None]":
         if known.flight is None:
             known.flight = asyncio.create_task(self._fetch(known))
+            # The journal has heard of what it raises, whether anybody waits for it or not.
+            known.flight.add_done_callback(lambda ended: ended.cancelled() or ended.exception())
         return known.flight
 
     async def _fetch(self, known: IssuerKeys) -> None:
-        times, issuer = self._times, known.source
         try:
             async with self._ways_out:
-                fetched = await self._fetcher.fetch(issuer)
+                fetched = await self._fetcher.fetch(known.source)
             if known.keys is None or known.keys.text != fetched.text:
-                known.keys = key_set(fetched.text, issuer.algorithms)
-        except (FetchError, KeySetError) as fault:
-            known.failures += 1
-            known.failure = str(fault)
-            wait = min(times.first_retry * 2 ** min(known.failures - 1, 16), times.last_retry) * _jitter()
-            self._journal.fetch_failed(known.issuer, str(fault), keeps=known.keys is not None)
+                known.keys = _keys_of(fetched, known.source)
+        except FetchError as fault:
+            self._failed(known, str(fault))
+        except Exception as fault:
+            # A fault of ours must not become a storm of fetches either. Whoever waits for this one tells of it.
+            self._failed(known, f"{known.issuer}: a fault of this service ({type(fault).__name__})")
+            raise
         else:
-            known.failures, known.failure = 0, ""
-            known.fetched_at = self._clock.time()
-            age = times.refresh if fetched.max_age is None else fetched.max_age
-            wait = min(max(age, times.shortest), times.longest) * 0.8 * _jitter()
-            self._journal.fetched(known.issuer, known.keys.kids, known.keys.dropped)
+            self._succeeded(known, known.keys, fetched.max_age)
         finally:
             known.tried = True
             known.flight = None
-        now = self._clock.time()
+            known.asked = False
+            self._woken.set()
+
+    def _failed(self, known: IssuerKeys, why: str) -> None:
+        times, now = self._times, self._clock.time()
+        known.failures += 1
+        known.failure = why
+        wait = min(times.first_retry * 2 ** min(known.failures - 1, 16), times.last_retry) * _jitter()
+        if known.keys is not None:
+            # Nobody whose key is known waits for it, and floods of unknown ones must not press a provider that is in trouble.
+            wait = max(wait, times.cooldown)
         known.due = now + wait
-        if known.failures:
-            known.ask_after = now + min(wait, times.cooldown)
-        elif known.asked:
+        known.ask_after = now + min(wait, times.cooldown)
+        self._journal.fetch_failed(known.issuer, why, keeps=known.keys is not None)
+
+    def _succeeded(self, known: IssuerKeys, keys: KeySet, max_age: float | None) -> None:
+        times, now = self._times, self._clock.time()
+        known.failures, known.failure = 0, ""
+        known.fetched_at = now
+        age = times.refresh if max_age is None else max_age
+        known.due = now + min(max(age, times.shortest), times.longest) * 0.8 * _jitter()
+        if known.asked:
             # Fetches by the schedule leave the question open: a key may appear right after one.
             known.ask_after = now + times.cooldown
-        known.asked = False
-        self._woken.set()
+        self._journal.fetched(known.issuer, keys.kids, keys.dropped)
+
+
+def _keys_of(fetched: FetchedKeys, issuer: Issuer) -> KeySet:
+    """Return the keys of a fetched set. Raises FetchError where it has none that can be used."""
+    try:
+        return key_set(fetched.text, issuer.algorithms)
+    except KeySetError as fault:
+        told = f"{fetched.url or issuer.issuer}: {fault}; a JWKS of public signing keys must be there"
+        raise FetchError(told) from fault
 
 
 def _jitter() -> float:
