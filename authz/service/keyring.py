@@ -15,6 +15,9 @@ from authz.model.issuer import Issuer, KeySource
 from authz.service.ports import Clock, FetchedKeys, FetchError, KeyFetcher, KeyJournal
 from authz.service.waiting import first_of
 
+# How many checks may wait for one fetch. Each is kept meanwhile, and all are decided again at once when it ends.
+MOST_WAITING: Final = 500
+
 _Identity = tuple[str, KeySource, tuple[str, ...], str]
 
 
@@ -53,11 +56,11 @@ class IssuerKeys:
         failures: fetches that failed since then.
         failure: why the last one failed; "" where it did not.
         tried: whether a first fetch has ended, well or not.
+        waiting: how many checks have come to wait for the fetch that is under way.
     """
 
     __slots__ = (
         "ask_after",
-        "asked",
         "due",
         "failure",
         "failures",
@@ -68,6 +71,7 @@ class IssuerKeys:
         "keys",
         "source",
         "tried",
+        "waiting",
     )
 
     def __init__(self, issuer: Issuer) -> None:
@@ -79,7 +83,7 @@ class IssuerKeys:
         self.failure = ""
         self.due = 0.0
         self.ask_after = 0.0
-        self.asked = False
+        self.waiting = 0
         self.flight: asyncio.Task[None] | None = None
         # A key set in an object that nobody has read is not there, and not to be fetched either.
         self.is_fetched = not issuer.keys.jwks and not issuer.references
@@ -93,8 +97,8 @@ class IssuerKeys:
         return self.failures > 0 or self.flight is not None
 
     def may_ask(self, now: float) -> bool:
-        """Return whether it is worth waiting for a fetch: one is under way, or the cooldown is over."""
-        return self.is_fetched and (self.flight is not None or now >= self.ask_after)
+        """Return whether a check may wait for a fetch: one that not too many wait for is under way, or the cooldown is over."""
+        return self.is_fetched and (self.waiting < MOST_WAITING if self.flight is not None else now >= self.ask_after)
 
 
 class KeyRing:
@@ -151,7 +155,7 @@ class KeyRing:
 
     def ask(self, known: IssuerKeys) -> "asyncio.Task[None]":
         """Return the fetch that a check may wait for: the one under way, or one that begins now. Do not cancel it."""
-        known.asked = True
+        known.waiting += 1
         return self._start(known)
 
     def _start(self, known: IssuerKeys) -> "asyncio.Task[None]":
@@ -178,7 +182,7 @@ class KeyRing:
         finally:
             known.tried = True
             known.flight = None
-            known.asked = False
+            known.waiting = 0
             self._woken.set()
 
     def _failed(self, known: IssuerKeys, why: str) -> None:
@@ -199,7 +203,7 @@ class KeyRing:
         known.fetched_at = now
         age = times.refresh if max_age is None else max_age
         known.due = now + min(max(age, times.shortest), times.longest) * 0.8 * _jitter()
-        if known.asked:
+        if known.waiting:
             # Fetches by the schedule leave the question open: a key may appear right after one.
             known.ask_after = now + times.cooldown
         self._journal.fetched(known.issuer, keys.kids, keys.dropped)

@@ -11,6 +11,7 @@ from typing import Any, Final
 import pytest
 
 from authz.model.issuer import Issuer
+from authz.service.keyring import MOST_WAITING
 from authz.service.ports import FetchedKeys, FetchError
 from tests.builders import ISSUER, Installation, a_jwk, a_jwks, a_manifest, a_request, a_token, rsa_key
 from tests.fakes import FakeFetcher, settle
@@ -131,7 +132,10 @@ def test_eighteen_thousand_bad_signatures_under_a_known_key_cause_a_handful_of_f
     in_time(story)
 
 
-def test_a_flood_while_a_fetch_hangs_is_one_fetch() -> None:
+@pytest.mark.parametrize("token", ["", FORGED], ids=["random keys", "bad signatures"])
+def test_a_flood_while_a_fetch_hangs_is_one_fetch_and_few_of_it_wait(token: str) -> None:
+    """Each that waits is kept, and decided again once the fetch ends: thousands would hold up everybody else then."""
+
     async def story() -> None:
         installation = Installation(a_manifest(RULES))
         installation.fetcher.answers[ISSUER] = keys()
@@ -139,14 +143,26 @@ def test_a_flood_while_a_fetch_hangs_is_one_fetch() -> None:
         installation.fetcher.gate = asyncio.Event()
         await installation.clock.advance(31)
         before = len(installation.fetcher.asked)
-        waiting = [asyncio.create_task(asked(installation, with_kid(f"random-{number}"))) for number in range(1000)]
+        check = installation.checker.check
+        answers = [check(a_request(token=token or with_kid(f"random-{number}")), 1.0) for number in range(3000)]
+        waiting = [asyncio.ensure_future(each) for each in answers if inspect.isawaitable(each)]
+        at_once: list[Any] = [each for each in answers if not inspect.isawaitable(each)]
         await settle()
         assert len(installation.fetcher.asked) - before == 1
+        assert len(waiting) == MOST_WAITING
         assert not any(each.done() for each in waiting)
+        assert {(each.reason.value, each.status) for each in at_once} == {("keys.unavailable", 503)}
         assert await reason(installation, a_token(jti="known")) == "rule.allow"
         installation.fetcher.gate.set()
-        assert {(await each).reason.value for each in waiting} == {"token.key_unknown"}
+        assert {(await each).reason.value for each in waiting} == {"token.signature" if token else "token.key_unknown"}
         assert len(installation.fetcher.asked) - before == 1
+
+        installation.fetcher.gate = asyncio.Event()
+        await installation.clock.advance(31)
+        again = check(a_request(token=with_kid("later")), 1.0)
+        assert inspect.isawaitable(again), "the next fetch has its own who wait"
+        installation.fetcher.gate.set()
+        assert (await again).reason.value == "token.key_unknown"
 
     in_time(story)
 
