@@ -161,8 +161,6 @@ class KeyRing:
     def _start(self, known: IssuerKeys) -> "asyncio.Task[None]":
         if known.flight is None:
             known.flight = asyncio.create_task(self._fetch(known))
-            # The journal has heard of what it raises, whether anybody waits for it or not.
-            known.flight.add_done_callback(lambda ended: ended.cancelled() or ended.exception())
         return known.flight
 
     async def _fetch(self, known: IssuerKeys) -> None:
@@ -174,9 +172,10 @@ class KeyRing:
         except FetchError as fault:
             self._failed(known, str(fault))
         except Exception as fault:
-            # A fault of ours must not become a storm of fetches either. Whoever waits for this one tells of it.
+            # A fault of ours is a failure like any other; checks that wait tell of it, too.
             self._failed(known, f"{known.issuer}: a fault of this service ({type(fault).__name__})")
-            raise
+            if known.waiting:
+                raise
         else:
             self._succeeded(known, known.keys, fetched.max_age)
         finally:
