@@ -2,6 +2,7 @@
 
 import asyncio
 import inspect
+from dataclasses import replace
 from typing import Any, Final
 
 import pytest
@@ -237,5 +238,42 @@ def test_readers_of_known_keys_never_wait_whatever_the_fetch_does() -> None:
                 assert not inspect.isawaitable(answer)
                 assert answer.reason.value == "rule.allow"
             assert installation.fetcher.asked == [ISSUER, ISSUER]
+
+    in_time(story)
+
+
+def test_keys_that_were_fetched_under_other_authorities_are_gone_at_once() -> None:
+    """An authority that is trusted no more may have vouched for anybody: its keys must not outlive it, whether a fetch succeeds or not."""
+
+    async def story() -> None:
+        installation = Installation(rules())
+        installation.fetcher.answers[ISSUER] = keys()
+        (known,) = installation.ring.all()
+        await installation.ring.ask(known)
+        assert known.keys is not None
+        other = installation.ring.of(replace(known.source, ca="-----BEGIN CERTIFICATE-----"))
+        assert other is not known
+        assert other.keys is None
+        installation.fetcher.answers[ISSUER] = DOWN
+        await installation.ring.ask(other)
+        assert other.keys is None
+
+    in_time(story)
+
+
+def test_a_new_key_is_our_fault_while_the_provider_fails_and_counts_within_a_cooldown_once_it_is_back() -> None:
+    async def story() -> None:
+        installation = Installation(rules())
+        installation.fetcher.answers[ISSUER] = keys()
+        async with background(installation.ring):
+            installation.fetcher.answers[ISSUER] = DOWN
+            new = lasting(rsa_key("two"), kid="k2")
+            for _ in range(20):
+                decision = await asked(installation, new)
+                assert (decision.reason.value, decision.status) == ("keys.unavailable", 503)
+                await installation.clock.advance(1)
+            installation.fetcher.answers[ISSUER] = keys(a_jwk(), a_jwk(rsa_key("two"), "k2"))
+            await installation.clock.advance(10)
+            assert await reason(installation, new) == "rule.allow"
 
     in_time(story)
