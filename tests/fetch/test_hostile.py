@@ -251,7 +251,7 @@ def test_a_certificate_that_is_not_good_is_one_failure_with_the_remedy(authority
 def test_plain_text_where_tls_is_expected_is_one_failure(authority: Authority, tmp_path: Path) -> None:
     async def story() -> None:
         async with https(authority, tmp_path, tls=False) as host:
-            scene = Scene(host, authority)
+            scene = Scene(host, authority, 0.4)
             host.pages["/keys"] = text(GOOD)
             await scene.fetch()
             assert scene.known.keys is None
