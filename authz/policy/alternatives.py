@@ -45,10 +45,11 @@ class Alternative:
 
     def _not_only_ours(self, failure: Failure, view: View) -> Failure:
         # Where another member is certainly false, the alternative would have failed without our fault too.
-        other = self.item.member_failure(view)
-        if other is None or other.undecided:
-            return failure
-        return Failure(other.reason, Rank.NOT_VERIFIED, other.want, other.got)
+        for member in self.item.members:
+            other = member(view)
+            if other is not None and not other.undecided:
+                return Failure(other.reason, Rank.NOT_VERIFIED, other.want, other.got)
+        return failure
 
     def _allow(self, principal: Principal | None) -> Allow | Failure:
         claims = principal.claims if principal is not None else {}

@@ -59,11 +59,11 @@ def claim_text(value: object) -> str | None:
 def claim_values(claims: Mapping[str, Any], path: tuple[str, ...], separator: str = "") -> frozenset[str]:
     """Return the values that a claim has: a list's items, a string split by `separator`, or the scalar alone."""
     value = claim_at(claims, path)
+    if separator and isinstance(value, str):
+        return frozenset(part for part in value.split(separator) if part)
+    # A list has several values already; what its items hold is theirs.
     items = value if isinstance(value, list) else [value]
-    texts = [text for item in items if (text := claim_text(item)) is not None]
-    if separator:
-        texts = [part for text in texts for part in text.split(separator) if part]
-    return frozenset(texts)
+    return frozenset(text for item in items if (text := claim_text(item)) is not None)
 
 
 def claim_test(condition: ClaimCondition) -> ClaimTest:
@@ -84,4 +84,5 @@ def _has_none(values: frozenset[str], wanted: frozenset[str]) -> bool:
 
 def scopes_of(claims: Mapping[str, Any]) -> frozenset[str]:
     """Return the scopes of a token: `scope` (RFC 9068, RFC 8693) and `scp` (Entra ID, Okta), as string or list."""
-    return claim_values(claims, ("scope",), " ") | claim_values(claims, ("scp",), " ")
+    texts = claim_values(claims, ("scope",)) | claim_values(claims, ("scp",))
+    return frozenset(scope for text in texts for scope in text.split(" ") if scope)

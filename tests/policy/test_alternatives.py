@@ -165,6 +165,13 @@ def test_a_fault_of_ours_does_not_hide_a_member_that_is_certainly_false():
     assert (failure.reason, failure.rank) == (Reason.IP_DENIED, Rank.NOT_VERIFIED)
 
 
+def test_a_member_that_cannot_be_told_does_not_hide_one_that_is_certainly_false():
+    item = Item("item", jwt=JwtCondition(("idp",)), addresses=from_networks("192.0.2.0/24"), headers=with_header("x-tenant", "blue"))
+    failure = _alternative(item, UNAVAILABLE).judge(a_view(address="unix"))
+    assert (failure.reason, failure.rank) == (Reason.HEADER_MISMATCH, Rank.NOT_VERIFIED)
+    assert _alternative(item, UNAVAILABLE).judge(a_view(a_request(headers=BLUE), address="unix")) is UNAVAILABLE
+
+
 def test_what_is_forwarded_is_not_removed_and_what_has_no_value_is():
     forward = (ForwardedHeader("X-Auth-Subject", claim=("sub",)),)
     known = _alternative(_jwt(), a_principal(sub="alice"), forward=forward).judge(a_view())
