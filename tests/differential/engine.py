@@ -1,0 +1,133 @@
+"""The engine's side of the comparison, and the same installation for the plain reading.
+
+An installation is what a document of tests/corpus is (`SettingOf`), so that whatever is found can become a case there.
+"""
+
+import asyncio
+import json
+import re
+from collections.abc import Awaitable
+from typing import Any
+
+from authz.api.decode import read
+from authz.model.declared import Declared
+from authz.service.check import Checker
+from authz.service.keyring import KeyRing
+from authz.service.tokens import TokenMemory
+from authz.service.update import Updater
+from tests import corpus_runner
+from tests.corpus_runner import NOW, FakeFetcher, FixedClock, Outcome, RecordingAudit, RequestOf, SettingOf, SilentJournal, TokenOf
+
+Raw = dict[str, Any]
+_HEAD = {"apiVersion": "ingress-authz.dev/v1alpha1", "kind": "AuthPolicy"}
+_JWKS = re.compile(r"@JWKS:([a-z0-9-]+)(?::(rsa|ec))?@")
+
+
+class Engine:
+    """The service without its wires, with the policies of a setting in force."""
+
+    def __init__(self, given: SettingOf) -> None:
+        self._given = given
+        clock, self.audit = FixedClock(), RecordingAudit()
+        self._ring = KeyRing(FakeFetcher(given.fetched), clock, SilentJournal())
+        updater = Updater(given.operator.operator(), self._ring, TokenMemory())
+        self.refused: dict[str, list[str]] = {}
+        for policies in filter(None, (given.earlier, given.policies)):
+            states = updater.apply([each for document in policies for each in _declared(document)]).states
+            self.refused = {str(state.name): [each.code for each in state.problems] for state in states if not state.accepted}
+        self._checker = Checker(updater.store, self._ring, clock, self.audit)
+
+    async def decide(self, request: RequestOf) -> Outcome:
+        """What a request comes to."""
+        answer = self._checker.check(corpus_runner.request_of(corpus_runner.sent(request, self._given)), corpus_runner.BUDGET)
+        decision = await answer if isinstance(answer, Awaitable) else answer
+        assert not self.audit.faults, self.audit.faults
+        return corpus_runner.of_decision(decision, "compiled")
+
+
+def decided(given: SettingOf, requests: list[RequestOf]) -> tuple[dict[str, list[str]], list[Outcome]]:
+    """Which policies the engine refuses, with the codes of their problems, and what it makes of the requests."""
+
+    async def inside() -> tuple[dict[str, list[str]], list[Outcome]]:
+        engine = Engine(given)
+        return engine.refused, [await engine.decide(each) for each in requests]
+
+    return asyncio.run(inside())
+
+
+def _declared(document: Raw) -> list[Declared]:
+    found = read(json.dumps(_HEAD | _filled(document)), "policy.yaml")
+    assert all(isinstance(each, Declared) for each in found), found
+    return [each for each in found if isinstance(each, Declared)]
+
+
+def _filled(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _filled(each) for name, each in value.items()}
+    if isinstance(value, list):
+        return [_filled(each) for each in value]
+    return _JWKS.sub(lambda found: corpus_runner.jwks(found[1], found[2] or ""), value) if isinstance(value, str) else value
+
+
+# The same for the plain reading.
+
+
+def world_of(given: SettingOf, refused: set[str]) -> Raw:
+    """The installation in the words of the plain reading."""
+    labels = {_text(name, given): label(token) for name, token in given.tokens.items()}
+    operator = given.operator.model_dump()
+    fetched = {url: corpus_runner.jwks(signer) for url, signer in given.fetched.items()}
+    policies = [_filled(each) for each in given.policies]
+    return {"policies": policies, "refused": refused, "operator": operator, "tokens": labels, "fetched": fetched, "now": NOW}
+
+
+def plain_request(request: RequestOf, given: SettingOf) -> Raw:
+    """The request in the words of the plain reading."""
+    found = corpus_runner.request_of(corpus_runner.sent(request, given))
+    path = f"{found.path}?{found.query}" if found.query else found.path
+    headers = dict(found.headers.items())
+    return {"method": found.method, "host": found.host, "path": path, "headers": headers, "source": found.peer, "policy": found.policy}
+
+
+def _text(name: str, given: SettingOf) -> str:
+    found = corpus_runner.sent(RequestOf(headers={"x": f"@TOKEN:{name}@"}), given)
+    return next(value for header, value in found.lines if header == "x").decode()
+
+
+def label(token: TokenOf) -> Raw:
+    """What is known of a token because we made it."""
+    if token.raw is not None:
+        return {"fault": "token.decrypt" if token.raw.count(".") == 4 else "token.malformed"}
+    kind = "ec" if token.alg.startswith("ES") else "rsa"
+    own = f"{token.signedBy}-{kind}"
+    header = {"alg": token.alg, "typ": token.typ, "kid": own if token.kid == "" else token.kid} | token.header
+    claims = _claims(token)
+    fault = "token.too_large" if token.padding > 16_000 else ""
+    if claims is None or token.tamper == "padding" or set(header) & {"crit", "b64", "cty"} or not isinstance(header["kid"], str | None):
+        fault = "token.malformed"
+    signed = "" if token.tamper or header["alg"] != token.alg else own
+    return {"fault": fault, "alg": header["alg"], "typ": header["typ"], "kid": header["kid"], "signed": signed, "claims": claims}
+
+
+def _claims(token: TokenOf) -> Raw | None:
+    """The claims that were written; None: they are none."""
+    claims: Any = {
+        "iss": token.issuer or f"https://{token.signedBy}.example.com",
+        "aud": token.audience,
+        "sub": token.subject,
+        "scope": token.scope,
+        "iat": int(NOW - token.issuedAgo),
+        "exp": None if token.lifetime is None else NOW + token.lifetime,
+        "nbf": None if token.notBefore is None else NOW + token.notBefore,
+        "pad": "x" * token.padding or None,
+    }
+    claims = {name: value for name, value in claims.items() if value is not None} | token.claims
+    if token.rawPayload:
+        claims = json.loads(token.rawPayload.replace("@NOW@", str(int(NOW))).replace("@LATER@", str(int(NOW) + 300)))
+        if not isinstance(claims, dict) or token.rawPayload.count('"iss"') > 1:
+            return None
+    times = [claims[name] for name in ("exp", "nbf", "iat") if name in claims]
+    audiences = claims.get("aud", "")
+    named = audiences if isinstance(audiences, list) else [audiences]
+    good = all(isinstance(each, int | float) and not isinstance(each, bool) and each < 1e300 for each in times)
+    return claims if good and all(isinstance(each, str) for each in named) else None

@@ -1,0 +1,166 @@
+"""Installations of small words, so that policies, rules and conditions meet each other."""
+
+from typing import Any
+
+from tests.differential.words import Hand, given
+
+Raw = dict[str, Any]
+
+BEARER = {"header": "Authorization", "scheme": "Bearer"}
+X_TOKEN = {"header": "X-Token"}
+PLACES = [*[None] * 7, [BEARER, {"cookie": "s"}], [X_TOKEN], [BEARER, {"query": "t"}], [{"cookie": "s"}, X_TOKEN], [{"query": "t"}, BEARER]]
+KEYS: dict[str, Raw] = {
+    "idp": {"jwks": "@JWKS:idp@"},
+    "partner": {"jwks": "@JWKS:partner@", "clockSkewSeconds": 0},
+    "down": {"jwksURL": "https://down.example.com/jwks"},
+    "far": {"jwksURL": "https://far.example.com/jwks", "algorithms": ["RS256"]},
+}
+ISSUERS = [
+    *[["idp"]] * 3,
+    ["idp", "partner"],
+    ["partner", "idp"],
+    *[["idp", "down"], ["down", "idp"]] * 2,
+    ["down", "partner"],
+    ["far", "partner", "idp"],
+]
+HOSTS = [["api.example.com"]] * 6 + [["*.example.com"]] * 2 + [["shop.example.com", "api.example.com"], ["*.shop.example.com"]]
+PREFIXES = ["/", "/a", "/a", "/a/b", "/a/", "/b", "/caf%c3%a9"]
+MATCHES: list[Raw] = [
+    {"path": {"type": "PathPrefix", "value": "/a"}},
+    {"path": {"type": "Exact", "value": "/a"}},
+    {"path": {"type": "Exact", "value": "/a/b/"}},
+    {"path": {"type": "PathPrefix", "value": "/a/b"}},
+    {"path": {"type": "PathPrefix", "value": "/%62"}},
+    {"path": {"type": "Template", "value": "/{x}"}},
+    {"path": {"type": "Template", "value": "/a/{x}"}},
+    {"path": {"type": "Template", "value": "/{x}/b"}},
+    {"path": {"type": "RegularExpression", "value": "/a/[a-c]+"}},
+    {"path": {"type": "RegularExpression", "value": "/caf%C3%A9/?"}},
+]
+METHODS = [["GET"], ["POST"], ["GET", "OPTIONS"], ["OPTIONS"]]
+ADDRESSES: list[Raw] = [
+    {"cidrs": ["203.0.113.0/24", "2001:db8::/32"]},
+    {"cidrs": ["192.0.2.0/24"]},
+    {"ranges": [{"from": "203.0.113.5", "to": "203.0.113.9"}]},
+    {"cidrs": ["203.0.113.7"], "ranges": [{"from": "2001:db8::1", "to": "2001:db8::7"}]},
+]
+HEADERS: list[Raw] = [
+    {"name": "x-t", "values": ["blue"]},
+    {"name": "X-T"},
+    {"name": "X-T", "values": ["BLUE", "green"], "ignoreCase": True},
+    {"name": "x-u", "values": ["1"]},
+]
+CLAIMS = [["roles"], ["roles"], ["realm", "roles"], ["plan"], ["sub"]]
+VALUES = [["reader"], ["reader", "admin"], ["7", "true"], ["alice"]]
+FORWARDED: list[Raw] = [
+    {"name": "X-Auth-Plan", "value": "gold"},
+    {"name": "X-Auth-Plan", "value": "free"},
+    {"name": "x-auth-plan", "from": {"claim": ["plan"]}},
+    {"name": "X-Auth-Sub", "from": {"claim": ["sub"]}},
+    {"name": "x-auth-roles", "from": {"claim": ["roles"]}},
+]
+DENIED: list[Raw] = [
+    {"forbidden": {"statusCode": 404}},
+    {"unauthenticated": {"statusCode": 302, "headers": [{"name": "Location", "value": "https://login.example.com/"}]}},
+    {"unauthenticated": {"statusCode": 403}, "forbidden": {"statusCode": 401, "message": "No"}},
+    {"forbidden": {"message": "No"}},
+]
+
+
+def _jwt(hand: Hand, names: list[str]) -> Raw:
+    claims = [
+        {
+            "path": hand.one(CLAIMS),
+            "match": hand.one(["Any", "All", "None"]),
+            "values": hand.one(VALUES),
+            **hand.one([{}, {}, {"separator": ","}]),
+        }
+        for _ in range(hand.one([0, 0, 0, 1, 2]))
+    ]
+    audiences, scopes = hand.maybe(6, [["one"], ["two"]]), hand.maybe(3, [["read"], ["read", "write"]])
+    return given(issuers=hand.some(names, 2), audiences=audiences, scopes=scopes, claims=claims)
+
+
+def _item(hand: Hand, at: int, names: list[str], *, allows: bool) -> Raw:
+    jwt = _jwt(hand, names) if names and not hand.rarely(4 if allows else 2) else None
+    often = 4 if allows else 2
+    headers = hand.some(HEADERS, 2) if hand.rarely(often) else []
+    members = given(jwt=jwt, clientIP=hand.maybe(often, ADDRESSES), headers=headers)
+    if allows and jwt is None:
+        members["anonymous"] = {}
+    return {"name": f"i{at}", **(members or {"headers": [HEADERS[0]]})}
+
+
+def _items(hand: Hand, names: list[str], most: int, *, allows: bool) -> list[Raw]:
+    return [_item(hand, at, names, allows=allows) for at in range(hand.number(1, most))]
+
+
+def _forward(hand: Hand) -> Raw:
+    drawn = {each["name"].lower(): each for each in hand.some(FORWARDED, 3)} if hand.rarely(2) else {}
+    return given(headers=list(drawn.values()), credentials=hand.maybe(4, ["Keep", "Remove"]))
+
+
+def _rule(hand: Hand, at: int, names: list[str], *, last: bool) -> Raw:
+    matches = None
+    if not last or hand.rarely(4):
+        matches = [{**each, **given(methods=hand.maybe(4, METHODS))} for each in hand.some(MATCHES, 2)]
+    mode, denied, forward = hand.maybe(8, ["Shadow"]), hand.maybe(6, DENIED), _forward(hand) or None
+    deny = _items(hand, names, 1, allows=False) if hand.rarely(6) else None
+    allow = [] if hand.rarely(12) else _items(hand, names, 3, allows=True)
+    return {**given(name=f"r{at}", mode=mode, matches=matches, deny=deny, forward=forward, denied=denied), "allow": allow}
+
+
+def _issuers(hand: Hand) -> list[Raw]:
+    return [given(name=name, issuer=f"https://{name}.example.com", tokenFrom=hand.one(PLACES), **KEYS[name]) for name in hand.one(ISSUERS)]
+
+
+def _open(hand: Hand) -> Raw:
+    """A rule that lets everybody in, and forwards something."""
+    return {"name": "open", "allow": [{"name": "anyone", "anonymous": {}}], "forward": {"headers": [hand.one(FORWARDED[:3])]}}
+
+
+def _spec(hand: Hand, at: int, lent: list[str]) -> Raw:
+    issuers = [] if hand.rarely(8) else _issuers(hand)
+    takes = bool(lent) and hand.rarely(2)
+    names = sorted({each["name"] for each in issuers} | set(lent if takes else []))
+    # Now and then a name that nobody defines.
+    names += ["nobody"] * hand.rarely(40)
+    count = hand.number(1, 3)
+    rules = [_rule(hand, at, names, last=at == count - 1) for at in range(count)]
+    if hand.rarely(4):
+        rules[-1:] = [_open(hand)]
+    return given(
+        hosts=hand.one(HOSTS[at:]),
+        pathPrefixes=hand.some(PREFIXES, 2) if hand.rarely(5) else None,
+        mode=hand.maybe(8 if at else 16, ["Shadow"]),
+        preflight=hand.maybe(3, ["Allow"]),
+        definitionsFrom=[{"namespace": "defs", "name": "idps"}] if takes else None,
+        audiences=["one", "two"] if names else None,
+        issuers=issuers,
+        deny=_items(hand, names, 2, allows=False) if hand.rarely(5) else None,
+        denied=hand.maybe(6, DENIED),
+        rules=rules,
+    )
+
+
+NAMES = [("a", "x"), ("a-b", "x"), ("a", "y"), ("b", "x")]
+CLIENTS: list[Raw | None] = [
+    {},
+    {"header": "x-forwarded-for", "hops": 1, "trusted": ["192.0.2.0/24"]},
+    {"header": "x-forwarded-for", "hops": 1, "appended": False, "trusted": ["192.0.2.0/24"]},
+    {"header": "x-real-ip", "trusted": ["192.0.2.0/24"]},
+]
+UNPROTECTED = [["all"], ["api.example.com"], ["*.example.com", "free.test"]]
+
+
+def installation(hand: Hand) -> Raw:
+    lent = _issuers(hand) if hand.rarely(2) else []
+    policies = [{"metadata": {"namespace": "defs", "name": "idps"}, "spec": {"issuers": lent}}] if lent else []
+    # Policies that let everybody in and forward different values are hardly ever drawn by chance.
+    bare = hand.rarely(8)
+    for at, (namespace, name) in enumerate(hand.some(NAMES, 3)):
+        spec = {"hosts": HOSTS[0], "rules": [_open(hand)]} if bare else _spec(hand, at, [each["name"] for each in lent])
+        policies.append({"metadata": {"namespace": namespace, "name": name}, "spec": spec})
+    # A client that is {} is the peer.
+    operator = {"clientAddress": None if hand.rarely(24) else hand.one(CLIENTS), **given(unprotected=hand.maybe(4, UNPROTECTED))}
+    return {"operator": operator, "policies": policies}

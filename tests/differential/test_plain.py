@@ -1,0 +1,58 @@
+"""The plain reading is plain: short, on its own, and at one with the golden corpus."""
+
+import ast
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests import corpus_runner
+from tests.corpus_runner import Setting
+from tests.differential import plain
+from tests.differential.engine import plain_request, world_of
+
+FILES = sorted(Path(__file__).parent.glob("plain*.py"))
+# What it leaves out to stay short.
+LEFT_OUT = {
+    "from two cookie lines": "cookies are separated by ; alone",
+    "it does not fit": "values are never too long",
+    "a policy whose host is in upper case closes that host": "hosts are written rightly",
+    "a policy whose host has a port closes that host": "hosts are written rightly",
+}
+SETTINGS = [each for each in corpus_runner.settings() if not each.given.earlier]
+
+
+def test_it_has_400_lines_in_all():
+    assert len(FILES) == 3
+    lengths = [path.read_text(encoding="utf-8").count("\n") for path in FILES]
+    assert sum(lengths) <= 400
+    assert max(lengths) <= 250
+
+
+def test_it_knows_the_standard_library_and_itself_alone():
+    for path in FILES:
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            names = [each.name for each in node.names] if isinstance(node, ast.Import) else []
+            if isinstance(node, ast.ImportFrom):
+                names = [f"{node.module}.{each.name}" for each in node.names]
+            for name in names:
+                own = name.startswith("tests.differential.") and f"{name.rpartition('.')[2]}.py" in {each.name for each in FILES}
+                assert own or name.partition(".")[0] in sys.stdlib_module_names, f"{path.name} imports {name}"
+
+
+@pytest.mark.parametrize("setting", SETTINGS, ids=lambda setting: setting.name)
+def test_it_comes_to_what_the_corpus_says(setting: Setting):
+    world = world_of(setting.given, set(setting.given.refused))
+    for case in setting.cases:
+        found = plain.decide(world, plain_request(case.request, setting.given))
+        told = {name: getattr(case.expect, name) for name in ("decision", "status", "reason", "policy", "rule", "alternative")}
+        want = {name: value for name, value in told.items() if name in case.expect.model_fields_set and value is not None}
+        if want["decision"] == found["decision"] == "allow":
+            want |= {"set": found["set"] if case.expect.set is None else case.expect.set, "removed_query": set(case.expect.removedQuery)}
+            want |= {"removed": (found["removed"] | set(case.expect.removed)) - set(case.expect.kept)}
+        assert ({name: found[name] for name in want} == want) is (case.name not in LEFT_OUT), f"{case.name}: {found}, expected {want}"
+
+
+def test_most_of_the_corpus_is_read():
+    assert sum(len(each.cases) for each in SETTINGS) >= 440
+    assert {case.name for each in SETTINGS for case in each.cases} >= LEFT_OUT.keys()
