@@ -65,4 +65,6 @@ def as_corpus(installation: Raw, request: Raw, expected: Raw) -> str:
     used = sorted(set(re.findall("@TOKEN:([a-z-]+)@", json.dumps(request))))
     expect = {name: expected[name] for name in TOLD}
     case = {"name": "found", "why": "", "request": {name: value for name, value in request.items() if value}, "expect": expect}
-    return yaml.safe_dump({"about": "", **installation, "tokens": {name: TOKENS[name] for name in used}, "cases": [case]}, sort_keys=False)
+    whole = {"about": "", **installation, "tokens": {name: TOKENS[name] for name in used}, "cases": [case]}
+    # Through JSON, so that no part is the same object as another, and YAML needs no anchors.
+    return yaml.safe_dump(json.loads(json.dumps(whole)), sort_keys=False)

@@ -1,7 +1,7 @@
 """AuthPolicy read plainly: which policy, which rule, who may, why not, what the upstream sees. Written from the documentation alone.
 
 `world`: `policies` (documents as in YAML), `refused` (names that are not in force), `operator` (as in tests/corpus), `tokens`
-(labels by text), `fetched` (key sets by URL; every other URL is out of reach), `now`. It is slow, and shares nothing with the engine.
+(labels by text), `fetched` (key sets by URL; every other URL is out of reach), `now`.
 """
 
 import itertools

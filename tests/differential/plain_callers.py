@@ -59,26 +59,32 @@ class Caller:
 
 def fault(label: Raw, readers: list[Raw], audiences: list[str], world: Raw) -> str:
     """Why a token does not verify for the issuers that read it where it stands. Which of several faults is told is nowhere said."""
-    if label["fault"] or label["typ"] not in ("at+jwt", "JWT", "application/at+jwt", None):
-        return str(label["fault"] or "token.type")
+    if label["fault"]:
+        return str(label["fault"])
     claims, now = label["claims"], world["now"]
     issuer = next((each for each in readers if each["issuer"] == claims.get("iss")), None)
-    if label["alg"] == "none" or (issuer and label["alg"] not in issuer.get("algorithms", ["RS256", "ES256"])):
-        return "token.algorithm"
     if issuer is None:
-        return "token.issuer"
+        return "token.issuer" if label["alg"] != "none" else "token.algorithm"
+    if label["alg"] not in issuer.get("algorithms", ["RS256", "ES256"]):
+        return "token.algorithm"
+    types = [each.lower().removeprefix("application/") for each in (label["typ"] or "JWT", *issuer.get("tokenTypes", ["at+jwt", "JWT"]))]
+    if types[0] not in types[1:]:
+        return "token.type"
     keys = issuer.get("jwks") or world["fetched"].get(issuer.get("jwksURL"))
     if keys is None:
         return "keys.unavailable"
     kind = "EC" if label["alg"].startswith("ES") else "RSA"
     kids = [key["kid"] for key in json.loads(keys)["keys"] if key["kty"] == kind and label["kid"] in (key["kid"], None)]
     skew, named = issuer.get("clockSkewSeconds", 30), claims.get("aud", [])
+    longest, oldest = issuer.get("maxLifetimeSeconds", 1e9), issuer.get("maxAgeSeconds", 1e9)
+    issued = claims.get("iat", now - 1e10 if longest + oldest < 2e9 else now)
+    ends = claims.get("exp", issued + 1e10)
     failed = {
         "token.key_unknown": not kids,
         "token.signature": label["signed"] not in kids,
-        "token.lifetime": "exp" not in claims,
-        "token.expired": claims.get("exp", now + 1) + skew <= now,
-        "token.not_yet_valid": max(claims.get("nbf", now), claims.get("iat", now)) > now + skew,
+        "token.lifetime": ends - issued > longest,
+        "token.expired": min(ends, issued + oldest) + skew <= now,
+        "token.not_yet_valid": max(claims.get("nbf", now), issued) > now + skew,
         "token.audience": not set(audiences) & set([named] if isinstance(named, str) else named),
         "token.binding": "cnf" in claims,
     }

@@ -23,6 +23,13 @@ ISSUERS = [
     ["down", "partner"],
     ["far", "partner", "idp"],
 ]
+HELD_TO: list[Raw] = [
+    *[{}] * 9,
+    {"tokenTypes": ["at+jwt"]},
+    {"tokenTypes": ["application/JWT"]},
+    {"maxLifetimeSeconds": 600},
+    {"maxAgeSeconds": 900},
+]
 HOSTS = [["api.example.com"]] * 6 + [["*.example.com"]] * 2 + [["shop.example.com", "api.example.com"], ["*.shop.example.com"]]
 PREFIXES = ["/", "/a", "/a", "/a/b", "/a/", "/b", "/caf%c3%a9"]
 MATCHES: list[Raw] = [
@@ -111,7 +118,10 @@ def _rule(hand: Hand, at: int, names: list[str], *, last: bool) -> Raw:
 
 
 def _issuers(hand: Hand) -> list[Raw]:
-    return [given(name=name, issuer=f"https://{name}.example.com", tokenFrom=hand.one(PLACES), **KEYS[name]) for name in hand.one(ISSUERS)]
+    return [
+        {**given(name=name, issuer=f"https://{name}.example.com", tokenFrom=hand.one(PLACES)), **KEYS[name], **hand.one(HELD_TO)}
+        for name in hand.one(ISSUERS)
+    ]
 
 
 def _open(hand: Hand) -> Raw:
