@@ -116,10 +116,8 @@ def by_rule(rule: Raw, policy: Raw, world: Raw, request: Raw) -> Raw:
         others = what.member_faults(item, request, world["operator"])
         if caller := callers.get(item["name"]):
             reason = caller.reason or who.not_permitted(item["jwt"], caller.claims) or next(iter(others), "")
-            rank, ours = (
-                0 if reason == "credentials.missing" else 1 if reason in who.UNREADABLE else 2 if caller.reason else 3,
-                reason == UNAVAILABLE,
-            )
+            rank = 0 if reason == "credentials.missing" else 1 if reason in who.UNREADABLE else 2 if caller.reason else 3
+            ours = reason == UNAVAILABLE
             # What cannot be told is not certainly false.
             others = {each: told for each, told in others.items() if told}
         else:
