@@ -31,7 +31,12 @@ def test_addresses_are_read_and_written(text: str, host: str, port: int) -> None
     assert str(found) == text
 
 
-@pytest.mark.parametrize("text", ["", ":9001", "127.0.0.1", "127.0.0.1:", "127.0.0.1:port", "127.0.0.1:65536", "127.0.0.1:-1", "9001"])
+NO_ADDRESSES = ["", ":9001", "127.0.0.1", "127.0.0.1:", "127.0.0.1:port", "127.0.0.1:65536", "127.0.0.1:-1", "9001"]
+# Brackets around nothing, and digits that are none to people: a superscript, an Arabic one, too many.
+NO_ADDRESSES += ["[]:9001", "[:9001", "[::1:9001", "]:9001", "127.0.0.1:²", "127.0.0.1:٣", "127.0.0.1:" + "9" * 5000]
+
+
+@pytest.mark.parametrize("text", NO_ADDRESSES)
 def test_what_is_no_address_is_told_with_the_remedy(text: str) -> None:
     with pytest.raises(ValueError, match="is no HOST:PORT, as in"):
         settings.address(text)
@@ -213,6 +218,8 @@ def test_a_gateway_may_have_its_own_way_to_the_clients_address(how: str, found: 
         (("infra/public",), ("infra/public=header:x-ip",), "header:x-ip needs ;trusted=CIDR"),
         (("infra/public",), ("infra/public=peer;hop=1",), "after the first ; there may be trusted=CIDR,…, hops=N and appends=yes or no"),
         (("infra/public",), ("infra/public=x-forwarded-for;hops=one;trusted=10.0.0.0/8",), "hops is a number"),
+        (("infra/public",), ("infra/public=x-forwarded-for;hops=²;trusted=10.0.0.0/8",), "hops is a number"),
+        (("infra/public",), (f"infra/public=x-forwarded-for;hops={'9' * 5000};trusted=10.0.0.0/8",), "hops is a number"),
     ],
 )
 def test_a_mistake_in_a_listed_gateway_names_the_remedy(names: tuple[str, ...], addressed: tuple[str, ...], told: str) -> None:

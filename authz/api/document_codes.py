@@ -11,8 +11,9 @@ DOCUMENT_CODES: Final[dict[str, ProblemCode]] = {
         "force meanwhile. Mend the place that is named; `authz validate` shows line and column.",
     ),
     "AZ102": ProblemCode(
-        "Nested too deep",
-        "The document has more than 64 levels, or one alias is repeated more than 64 times. No policy needs that: write the parts out.",
+        "Nested too deep, or too large",
+        "The document has more than 64 levels or 200,000 keys and values, or one alias is repeated more than 64 times. No policy needs "
+        "that: write the parts out, and into several documents.",
     ),
     "AZ103": ProblemCode(
         "YAML that has no plain reading",

@@ -44,9 +44,9 @@ class Unreadable:
 def documents(text: str) -> list[Document] | Unreadable:
     """Return the documents of a YAML (or JSON) text; empty ones are left out."""
     try:
-        deep = _too_deep(text)
-        if deep is not None:
-            return Unreadable(deep)
+        too_much = _too_much(text)
+        if too_much is not None:
+            return Unreadable(too_much)
         nodes = list(yaml.compose_all(text, Loader=_LOADER))
     except (yaml.YAMLError, RecursionError, ValueError) as fault:
         mark = getattr(fault, "problem_mark", None)
@@ -62,17 +62,21 @@ def documents(text: str) -> list[Document] | Unreadable:
     return found
 
 
-def _too_deep(text: str) -> Problem | None:
-    """Return a problem where the text nests deeper than any policy: composing it would recurse as deep, in C."""
-    depth = 0
+def _too_much(text: str) -> Problem | None:
+    """Return a problem where a document is deeper or larger than any policy, for composing it would cost as much stack and memory."""
+    depth = nodes = 0
     for event in yaml.parse(text, Loader=_LOADER):
+        if isinstance(event, yaml.DocumentStartEvent):
+            nodes = 0
+        nodes += isinstance(event, yaml.NodeEvent)
         if isinstance(event, yaml.CollectionStartEvent):
             depth += 1
         elif isinstance(event, yaml.CollectionEndEvent):
             depth -= 1
-        if depth > MAX_DEPTH:
+        if depth > MAX_DEPTH or nodes > MAX_NODES:
             line, column = _place(event)
-            return Problem("AZ102", f"nested deeper than {MAX_DEPTH} levels", line=line, column=column)
+            what = f"nested deeper than {MAX_DEPTH} levels" if depth > MAX_DEPTH else f"larger than {MAX_NODES} keys and values"
+            return Problem("AZ102", what, line=line, column=column)
     return None
 
 
@@ -87,7 +91,8 @@ class _Reader:
         self._seen[id(node)] = self._seen.get(id(node), 0) + 1
         self._nodes += 1
         if len(path) > MAX_DEPTH or self._seen[id(node)] > MAX_ALIASES or self._nodes > MAX_NODES:
-            self._problem("AZ102", "nested too deep, repeated too often by aliases, or too large", node, path)
+            if self._nodes <= MAX_NODES + 1:  # Of what is too large, the rest is passed over in silence.
+                self._problem("AZ102", "nested too deep, repeated too often by aliases, or too large", node, path)
             return None
         if node.tag != _usual_tag(node):
             self._problem("AZ103", f"the tag {node.tag} is not supported; write a plain value", node, path)

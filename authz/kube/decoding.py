@@ -1,6 +1,8 @@
 """Raw objects → the model's values, with everything that was decoded before kept while it says the same."""
 
 from collections.abc import Mapping
+from dataclasses import fields, is_dataclass
+from typing import Any, TypeVar
 
 from authz.api.decode import decode_object
 from authz.kube import objects
@@ -9,6 +11,8 @@ from authz.model.cluster import EVERY_HOST, Attachment, Grant, Route, RouteRule
 from authz.model.declared import Declared, Stray
 from authz.model.policy import PolicyName
 from authz.service.slices import Steps
+
+V = TypeVar("V", Route, Grant)
 
 
 class Decoded:
@@ -59,7 +63,7 @@ class Decoded:
 def _route(key: str, each: Object, listed: Mapping[PolicyName, Object | None], known: tuple[Object, Route] | None) -> Route:
     """Return a route; one that cannot be read stays what it was, or may be anything at any listed Gateway."""
     try:
-        return objects.route(each, listed)
+        return _of_its_types(objects.route(each, listed))
     except Exception:  # noqa: BLE001 - one odd object must not stop the others
         if known is not None:
             return known[1]
@@ -71,9 +75,25 @@ def _route(key: str, each: Object, listed: Mapping[PolicyName, Object | None], k
 def _grants(each: Object) -> list[Grant]:
     """Return what a ReferenceGrant permits: nothing where it cannot be read."""
     try:
-        return list(objects.grants(each))
+        return [_of_its_types(grant) for grant in objects.grants(each)]
     except Exception:  # noqa: BLE001 - as above
         return []
+
+
+def _of_its_types(value: V) -> V:
+    """Return the value. Raises TypeError where a part of it is of no type that it may have: a schema with holes lets such through."""
+    _check(value)
+    return value
+
+
+def _check(value: Any) -> None:  # noqa: ANN401 - any value of the model: texts, truth values and tuples of values
+    for each in fields(value):
+        held = getattr(value, each.name)
+        for part in held if isinstance(held, tuple) else (held,):
+            if is_dataclass(part):
+                _check(part)
+            elif not isinstance(part, bool if each.type is bool else str):
+                raise TypeError(f"{type(value).__name__}.{each.name} is of type {type(part).__name__}")
 
 
 def _says_the_same(one: Object, other: Object) -> bool:

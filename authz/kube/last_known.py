@@ -29,7 +29,7 @@ class LastKnown:
         try:
             found = json.loads(self.path.read_bytes())
             objects: Objects = found["objects"]
-            sound = all(key_of(each) == key for held in objects.values() for key, each in held.items())
+            sound = all(_is_held(key, each) for held in objects.values() for key, each in held.items())
             return objects if found["format"] == FORMAT and sound else None
         except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
             return None
@@ -48,6 +48,13 @@ class LastKnown:
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:
             file.writelines(text)
         beside.replace(self.path)
+
+
+def _is_held(key: str, each: Object) -> bool:
+    """Return whether a server can hold an object under this key. What else is in it, its readers look at."""
+    metadata = each["metadata"]
+    is_named = isinstance(metadata["name"], str) and isinstance(metadata.get("namespace", ""), str)
+    return is_named and key_of(each) == key and isinstance(each.get("data") or {}, dict)
 
 
 def _text(objects: Objects) -> Steps[list[str]]:

@@ -3,6 +3,10 @@
 import random
 import time
 from datetime import UTC, datetime
+from typing import Final
+
+_FIRST: Final = datetime(1, 1, 1, tzinfo=UTC).timestamp()
+_LAST: Final = datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC).timestamp()
 
 
 def since_boot() -> float:
@@ -25,7 +29,8 @@ def whole_seconds(seconds: float) -> str:
     >>> whole_seconds(1_800_000_000.25)
     '2027-01-15T08:00:00Z'
     """
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    # As a float, the last microseconds of year 9999 are in the next, which cannot be written.
+    return datetime.fromtimestamp(min(max(seconds, _FIRST), _LAST), UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
 def unix_time(text: object) -> float:

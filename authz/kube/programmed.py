@@ -70,12 +70,12 @@ class Roll:
 
 
 def version_of(text: object) -> int:
-    """Return a resourceVersion as a number; 0 where it is none.
+    """Return a resourceVersion as a number; 0 where it is none. No server counts to more than 40 digits.
 
     >>> version_of("0123"), version_of(""), version_of(None), version_of("x")
     (123, 0, 0, 0)
     """
-    return int(text) if isinstance(text, str) and text.isascii() and text.isdecimal() else 0
+    return int(text) if isinstance(text, str) and text.isascii() and text.isdecimal() and len(text) <= 40 else 0
 
 
 def programmed(loaded: Loaded | None) -> Condition:

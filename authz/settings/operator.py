@@ -13,6 +13,7 @@ _LABEL = r"[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?"
 _NAMESPACE: Final = re.compile(_LABEL)
 _OBJECT: Final = re.compile(rf"({_LABEL})/([a-z0-9](?:[-a-z0-9.]{{0,251}}[a-z0-9])?)")
 _GATEWAY: Final = "gateway:"
+_HOPS: Final = re.compile(r"[0-9]{1,4}")
 
 
 def client_address(how: str | None, trusted: Sequence[str], hops: int | None, *, appended: bool) -> ClientAddress | None:
@@ -102,7 +103,7 @@ def _address_of_gateway(written: str) -> ClientAddress | None:
     if unknown or said.get("appends", "no") not in ("yes", "no"):
         raise ValueError("after the first ; there may be trusted=CIDR,…, hops=N and appends=yes or no")
     hops = said.get("hops")
-    if hops is not None and not hops.isdigit():
+    if hops is not None and not _HOPS.fullmatch(hops):
         raise ValueError("hops is a number")
     trusted = said["trusted"].split(",") if said.get("trusted") else []
     return client_address(how, trusted, int(hops) if hops is not None else None, appended=said.get("appends") != "no")

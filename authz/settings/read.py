@@ -1,7 +1,9 @@
 """Settings read from flags, one function for each; every one raises ValueError with the remedy."""
 
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Final
 
 from authz.envoy.tls import TlsFiles
 from authz.fetch.client import FetchLimits, origin_of, problem_of_origins
@@ -9,13 +11,15 @@ from authz.model.operator import ClientAddress, Operator
 from authz.model.policy import PolicyName
 from authz.settings.values import Address, Settings
 
+_ADDRESS: Final = re.compile(r"(?:\[(?P<bracketed>[^][]+)\]|(?P<host>[^][]+)):(?P<port>[0-9]{1,5})")
+
 
 def address(text: str) -> Address:
     """Return the address that `HOST:PORT` means. Raises ValueError."""
-    host, colon, port = text.rpartition(":")
-    if not colon or not host or not port.isdigit() or int(port) > 65535:
+    found = _ADDRESS.fullmatch(text)
+    if found is None or int(found["port"]) > 65535:
         raise ValueError(f"{text!r} is no HOST:PORT, as in 127.0.0.1:9001 or [::]:9001 (port 0 takes any free one)")
-    return Address(host.removeprefix("[").removesuffix("]"), int(port))
+    return Address(found["bracketed"] or found["host"], int(found["port"]))
 
 
 def source(policies: Path | None, of_kube: Mapping[str, object], *, kube: bool) -> None:

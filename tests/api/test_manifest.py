@@ -243,6 +243,22 @@ def test_aliases_do_not_lead_deeper():
     assert [(fault[0], len(fault[1])) for fault in _faults(text)] == [("AZ102", 65)]
 
 
+LARGE = [f"[{'x,' * manifest.MAX_NODES}]", "- x\n" * manifest.MAX_NODES, f"{{{'a,' * (manifest.MAX_NODES // 2)}}}"]
+
+
+@pytest.mark.parametrize("text", LARGE, ids=["flow", "block", "mapping"])
+def test_a_document_that_is_too_large_is_not_even_put_together(text):
+    found = documents(text)
+    assert isinstance(found, Unreadable)
+    assert found.problem.code == "AZ102"
+    assert f"larger than {manifest.MAX_NODES} " in found.problem.what
+
+
+def test_of_what_aliases_make_too_large_is_told_once():
+    text = f"a: &a [{','.join('x' * 20_000)}]\nb: [{','.join(['*a'] * 20)}]\nc: [{','.join('x' * 100)}]"
+    assert [fault[0] for fault in _faults(text)] == ["AZ102"]
+
+
 @pytest.mark.parametrize("opening", ["[", "{a: ", "- "])
 def test_a_document_that_is_far_too_deep_does_not_end_the_process(opening):
     script = f"from authz.api.manifest import documents; documents({opening!r} * 100_000)"

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from authz.kube.decoding import Decoded
-from authz.model.cluster import Grant
+from authz.model.cluster import EVERY_HOST, Attachment, Grant, RouteRule
 from authz.model.declared import Declared, Stray
 from authz.model.policy import PolicyName
 from authz.service.slices import at_once
@@ -123,6 +123,33 @@ def test_a_route_that_is_gone_is_gone():
     decoded = Decoded()
     _routes(decoded, a_gateway(), a=a_route())
     assert _routes(decoded, a_gateway()) == ()
+
+
+ANYTHING = (RouteRule(is_sure=False),), (Attachment(GATEWAY, "", (EVERY_HOST,), is_sure=False),)
+ODD_MATCHES = [{"path": {"value": 7}}, {"path": {"value": ["/a"]}}, {"method": {}}, {"headers": [{"name": None}]}]
+ODD_MATCHES += [{"queryParams": [{"name": "q", "value": True}]}, {"headers": [{"name": "x", "value": []}]}]
+
+
+@pytest.mark.parametrize("match", ODD_MATCHES)
+def test_a_route_of_which_a_part_is_of_another_kind_may_be_anything(match):
+    odd, sound = _routes(Decoded(), a_gateway(), **{"shop/odd": a_route({"matches": [match]}, name="odd"), "shop/sound": a_route()})
+    assert (odd.name, odd.rules, odd.attachments) == (PolicyName("shop", "odd"), *ANYTHING)
+    assert [each.listener for each in sound.attachments] == ["http"]
+
+
+@pytest.mark.parametrize(
+    "listener", [{"name": []}, {"name": "http", "hostname": 7}, {"name": "http", "hostname": {"x": 1}}, {"hostname": True}]
+)
+def test_a_gateway_of_which_a_part_is_of_another_kind_narrows_nothing(listener):
+    (route,) = _routes(Decoded(), a_gateway(listener), **{"shop/orders": a_route()})
+    assert (route.rules, route.attachments) == ANYTHING
+
+
+@pytest.mark.parametrize("odd", [{"from": [US | {"namespace": []}]}, {"to": [{"group": "", "kind": "Secret", "name": {}}]}])
+def test_a_grant_of_which_a_part_is_of_another_kind_permits_nothing(odd):
+    sound = {"from": [US], "to": [{"group": "", "kind": "Secret"}]}
+    named = {key: {"metadata": {"name": key, "namespace": "one"}, "spec": spec} for key, spec in (("odd", sound | odd), ("sound", sound))}
+    assert Decoded().grants(named) == {Grant("shop", "one", "Secret")}
 
 
 def test_the_grants_of_all_objects_are_put_together():

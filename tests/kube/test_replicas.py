@@ -3,6 +3,8 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 
+import pytest
+
 from authz.kube.programmed import Replica
 from authz.kube.replica import LABEL, lease_name, lease_of, replica_of
 from authz.kube.replicas import Replicas
@@ -232,6 +234,20 @@ def test_a_new_leader_hears_all_within_a_second_and_a_clock_that_is_off_costs_on
         assert scene.live == {"a": 5, "b": 5, "c": 5, "slow-clock": 5}
 
     play("abc", story)
+
+
+@pytest.mark.parametrize(("version", "renewed"), [("9" * 5000, "2027-01-15T08:00:00.000000Z"), ("7", "9999-12-31T23:59:59.999999Z")])
+def test_a_lease_that_says_nonsense_hides_no_other(version: str, renewed: str) -> None:
+    async def story(scene: Scene) -> None:
+        odd = lease_of(Replica("odd", 7, NOTHING), 30, renewed)
+        odd["metadata"]["annotations"]["ingress-authz.dev/loaded-version"] = version
+        scene.shared.put(f"{LEASES}/ingress-authz-replica-odd", odd)
+        for name in "ab":
+            scene.replicas[name].loaded("5", NOTHING)
+        await scene.clock.advance(1)
+        assert scene.live == {"a": 5, "b": 5, "odd": 7 if version == "7" else 0}
+
+    play("ab", story)
 
 
 def test_a_refusal_says_what_to_grant_and_the_leader_still_knows_of_itself() -> None:

@@ -8,6 +8,8 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from authz.app import SystemClock
 from authz.kube import source as module
 from authz.kube.last_known import LastKnown
@@ -268,6 +270,20 @@ def test_a_file_that_is_no_snapshot_is_as_none(tmp_path: Path) -> None:
         path.write_text(text)
         assert LastKnown(path).read() is None
     assert LastKnown(tmp_path / "none.json").read() is None
+
+
+ODD_OBJECTS = {"/[7]": {"metadata": {"name": [7]}}, "7/a": {"metadata": {"name": "a", "namespace": 7}}}
+ODD_OBJECTS |= {
+    "None/a": {"metadata": {"name": "a", "namespace": None}},
+    "shop/a": {"metadata": {"name": "a", "namespace": "shop"}, "data": 7},
+}
+
+
+@pytest.mark.parametrize("key", ODD_OBJECTS)
+def test_a_file_of_objects_as_no_server_holds_them_is_as_none(tmp_path: Path, key: str) -> None:
+    path = tmp_path / "known.json"
+    path.write_text(json.dumps({"format": 1, "objects": {"configmaps": {key: ODD_OBJECTS[key]}}}))
+    assert LastKnown(path).read() is None
 
 
 def test_a_change_whose_handling_was_broken_off_is_handed_out_again() -> None:
