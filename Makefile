@@ -9,6 +9,7 @@ PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
 VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+NIGHTLY := $(VENV)/.installed-for-the-night
 
 .PHONY: help demo test conformance nightly control-plane test-cluster gateways test-gateways image check fix format lint types imports generated docs protos crds bench bench-cluster lock clean
 
@@ -23,6 +24,10 @@ $(STAMP): requirements-dev.lock
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps --editable .
 	@touch $@
 
+$(NIGHTLY): $(STAMP) requirements-nightly.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-nightly.lock
+	@touch $@
+
 demo: $(STAMP)  ## Watch a real Envoy allow and refuse, by policies that you can edit (loopback only)
 	@exec $(BIN)/authz demo $(ARGS)
 
@@ -33,7 +38,7 @@ conformance: $(STAMP)  ## Run the vectors that others published, and write docs/
 	@$(BIN)/python -m tests.conformance
 	@$(BIN)/python -m pytest tests/conformance $(ARGS)
 
-nightly: $(STAMP)  ## Run what takes long: the same tests over many more cases, floods and soaks (half an hour or more)
+nightly: $(NIGHTLY)  ## Run what takes long: the same tests over many more cases, floods and soaks (half an hour or more)
 	@$(BIN)/python -m pytest -m nightly $(ARGS)
 
 control-plane:  ## Build the real control plane that `make test-cluster` needs (Go 1.26; minutes, 8 GB of caches)
@@ -84,9 +89,10 @@ bench-cluster: $(STAMP)  ## Measure 5,000 policies on a real API server (minutes
 	@$(BIN)/python -m benchmarks.cluster
 
 lock: $(STAMP)  ## Resolve the dependencies anew and pin them by hash, without any address
-	@for pair in "requirements.lock" "requirements-dev.lock --extra demo --group dev"; do set -- $$pair; \
+	@for each in "requirements.lock pyproject.toml" "requirements-dev.lock pyproject.toml --extra demo --group dev" \
+		"requirements-nightly.lock --group nightly"; do set -- $$each; \
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
-		pyproject.toml --output-file $$1 $${@:2} $(ARGS); done
+		--output-file $$1 $${@:2} $(ARGS); done
 
 clean:  ## Remove the virtual environments and caches
 	@rm -rf .venv .venv-* .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
