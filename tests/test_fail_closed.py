@@ -5,6 +5,7 @@ list, so that a scenario is found missing where a check begins to take another w
 """
 
 import asyncio
+import gc
 import io
 import sys
 from collections.abc import Callable, Iterator
@@ -260,7 +261,7 @@ def waited(calls: Calls) -> bytes:
     return asyncio.run(Waiting().asked(calls))
 
 
-# A fault right before a check begins to wait leaves behind what it would have waited for.
+# A fault right before a check begins to wait leaves behind what it would have waited for, until that is collected.
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning", "ignore:coroutine .* was never awaited:RuntimeWarning")
 def test_an_exception_at_any_step_of_a_check_that_waits_for_keys_is_a_deny() -> None:
     clean = Calls()
@@ -268,6 +269,7 @@ def test_an_exception_at_any_step_of_a_check_that_waits_for_keys_is_a_deny() -> 
     assert "authz.service.keyring" in clean.modules
     for calls, answer in each_step(waited, any_kind):
         assert not allows(answer), calls.where
+    gc.collect()
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning", "ignore:coroutine .* was never awaited:RuntimeWarning")
@@ -284,6 +286,7 @@ def test_a_cancellation_at_any_step_is_never_an_allow() -> None:
     steps = list(each_step(cancelled, lambda _: cancel))
     assert [calls.where for calls, answer in steps if answer and allows(answer)] == []
     assert any(not answer for _, answer in steps)
+    gc.collect()
 
 
 def test_the_scenarios_pass_through_every_module_that_a_check_can_reach() -> None:

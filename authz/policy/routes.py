@@ -117,7 +117,7 @@ class RouteTable:
                 one = candidate.matched(match, touched, redirects=rule.redirects)
                 one = one if at.is_sure and rule.is_sure else one.uncertain()
                 self.chooses_by |= {each.name.lower(): route.name for each in match.headers}
-                order = _order(match, (route.created, route.name, number, position))
+                order = _order(match, (route.created, str(route.name), number, position))
                 for host in at.hosts:
                     listener.setdefault(host, Bucket()).enter(order, match, one, is_named=host in at.named)
 

@@ -351,6 +351,8 @@ def test_the_older_route_then_the_first_by_namespace_and_name_is_chosen():
     old, new = "2026-01-01T00:00:00Z", "2026-01-01T00:00:01Z"
     assert chosen([a_route("a", created=new), a_route("b", created=old)], asked()) == ["b"]
     assert chosen([a_route("b", created=old), a_route("a", created=old)], asked()) == ["a"]
+    # By "{namespace}/{name}" as one text, as the standard has it.
+    assert chosen([a_route("a", namespace="shop", created=old), a_route("b", namespace="shop-x", created=old)], asked()) == ["b"]
     assert chosen([a_route("a", namespace="team"), a_route("b", namespace="shop")], asked()) == ["b"]
 
 
