@@ -1,6 +1,6 @@
 """Alternatives of a rule: items of `allow` with the answer that each gives, and what `anonymous` may not overlook."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 from authz.model.decision import Allow
@@ -76,7 +76,7 @@ def guard(reader: Reader, conditions_of: tuple[JwtCondition, ...]) -> Guard:
     """Return what keeps `anonymous` from overlooking a token that was sent on purpose and failed verification.
 
     Args:
-        reader: finds and verifies the token of any of the rule's alternatives.
+        reader: finds and verifies the token of those of the rule's alternatives that share their places.
         conditions_of: what each of them asks; a token that is for none of their audiences failed, too.
     """
     audiences = [(frozenset(each.issuers), frozenset(each.audiences)) for each in conditions_of]
@@ -93,5 +93,21 @@ def guard(reader: Reader, conditions_of: tuple[JwtCondition, ...]) -> Guard:
         if identity.rank <= Rank.NOT_PRESENTED or identity.unasked:
             return None
         return Failure(identity.reason, Rank.ANONYMOUS, identity.want, identity.got, undecided=identity.undecided)
+
+    return check
+
+
+def guards(groups: Iterable[tuple[Reader, tuple[JwtCondition, ...]]]) -> Guard | None:
+    """Return what keeps `anonymous` from overlooking a token of any of these groups, each with a reader; None where there are none."""
+    each = tuple(guard(reader, conditions_of) for reader, conditions_of in groups)
+    if len(each) < 2:
+        return each[0] if each else None
+
+    def check(view: View) -> Failure | None:
+        for one in each:
+            failure = one(view)
+            if failure is not None:
+                return failure
+        return None
 
     return check

@@ -4,12 +4,12 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 
 from authz.model.decision import Allow, Deny
-from authz.model.issuer import Issuer
-from authz.model.policy import Answer, Denied, Item, Mode, Policy, RequestMatch, Rule
+from authz.model.issuer import Issuer, Place
+from authz.model.policy import Answer, Denied, Item, JwtCondition, Mode, Policy, RequestMatch, Rule
 from authz.model.principal import Failure, Rank
 from authz.model.reason import Reason
 from authz.policy import hosts, paths
-from authz.policy.alternatives import Alternative, guard
+from authz.policy.alternatives import Alternative, guards
 from authz.policy.answers import Decider, deny
 from authz.policy.forwarding import Credentials
 from authz.policy.items import CompiledItem, Path
@@ -38,8 +38,7 @@ class CompiledRule:
     def _alternatives(self, rule: Rule, parts: "Parts") -> tuple[Alternative, ...]:
         base = parts.allow(Reason.RULE_ALLOW, rule.name, keep=rule.keep_credentials)
         tokens = tuple(item.jwt for item in rule.allow if item.jwt is not None)
-        named = dict.fromkeys(name for jwt in tokens for name in jwt.issuers)
-        watch = guard(parts.reader(tuple(named)), tokens) if named else None
+        watch = guards((parts.reader(_issuers_of(group)), group) for group in parts.together(tokens))
         return tuple(
             Alternative(parts.item(item, (*self.path, "allow", n)), base, rule.forward, watch) for n, item in enumerate(rule.allow)
         )
@@ -71,6 +70,16 @@ class Parts:
         if names not in self._readers:
             self._readers[names] = self._reader_of(tuple(self._issuers[name] for name in names), self.policy.audiences)
         return self._readers[names]
+
+    def together(self, tokens: Iterable[JwtCondition]) -> list[tuple[JwtCondition, ...]]:
+        """Return the conditions in groups: those that look into one place, if only by way of others, speak of one token."""
+        groups: list[tuple[frozenset[Place], tuple[JwtCondition, ...]]] = []
+        for each in tokens:
+            places = frozenset(place for name in each.issuers for place in self._issuers[name].places)
+            joined = [group for group in groups if not group[0].isdisjoint(places)]
+            groups = [group for group in groups if group not in joined]
+            groups.append((places.union(*(other for other, _ in joined)), (*(one for _, those in joined for one in those), each)))
+        return [those for _, those in groups]
 
     def item(self, item: Item, path: Path) -> CompiledItem:
         """Return an item ready to be asked."""
@@ -149,6 +158,10 @@ class CompiledPolicy:
     def covers(self, patterns: Iterable[str], path: str) -> bool:
         """Return whether the policy is for one of these host patterns and this path."""
         return not frozenset(patterns).isdisjoint(self.hosts) and any(paths.is_below(path, prefix) for prefix in self.prefixes)
+
+
+def _issuers_of(conditions: Iterable[JwtCondition]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(name for each in conditions for name in each.issuers))
 
 
 def compile_policy(policy: Policy, issuers: Mapping[str, Issuer], owned: frozenset[str], reader_of: ReaderOf) -> CompiledPolicy:

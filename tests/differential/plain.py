@@ -125,8 +125,7 @@ def by_rule(rule: Raw, policy: Raw, world: Raw, request: Raw) -> Raw:
             rank, ours = -1, bool(failed) and all(each != MULTIPLE and texts <= unknown for each, texts in failed)
         if not reason:
             claims = caller.claims if caller else {}
-            several = not caller and len({text for each in callers.values() for text in each.texts}) > 1
-            return {**allowed(rule, item, claims, policy), "several": several}
+            return allowed(rule, item, claims, policy)
         reason = next(iter(others), UNAVAILABLE) if ours else reason
         failures.append((ours and not others, rank, reason, item["name"]))
     _, _, reason, alternative = max(failures, key=lambda each: each[:2], default=(False, 0, "rule.deny", ""))
@@ -171,5 +170,4 @@ def together(answers: list[Raw], policies: list[Raw], request: Raw) -> Raw:
     left = [f"{name}={value}" for name, value in sent if name not in cut]
     if len(left) < len(sent):
         given, removed = ({**given, "cookie": "; ".join(left)}, removed) if left else (given, {*removed, "cookie"})
-    several = any(each.get("several") for each in answers)
-    return {**first, "set": given, "removed": removed - set(given), "removed_query": queries, "several": several}
+    return {**first, "set": given, "removed": removed - set(given), "removed_query": queries}
