@@ -8,11 +8,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from jwt import PyJWK
 from jwt.algorithms import Algorithm
 
-from authz.authn import json_text, roca
+from authz.authn import json_text, roca, small_order
 
 MAX_KEYS: Final = 100
 MAX_BYTES: Final = 512 * 1024
@@ -165,4 +166,6 @@ def _prepared(member: dict[str, Any], kid: str, algorithm: str) -> Key:
             raise _Unusable("an RSA key that is too weak, too large or misshapen")
         if roca.is_suspect(numbers.n):
             raise _Unusable("an RSA key of the ROCA kind (CVE-2017-15361), which can be factored; make another")
+    if isinstance(key.key, Ed25519PublicKey) and small_order.is_suspect(key.key.public_bytes_raw()):
+        raise _Unusable("an Ed25519 key of small order, for which anybody can sign; make another")
     return Key(kid, algorithm, key.Algorithm, key.key)

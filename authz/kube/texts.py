@@ -2,7 +2,6 @@
 
 import asyncio
 import base64
-import binascii
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
@@ -100,5 +99,5 @@ def _data(each: Mapping[str, Any], reference: Reference) -> str | Missing:
         return str(data[reference.key])
     try:
         return base64.b64decode(data[reference.key], validate=True).decode()
-    except (binascii.Error, UnicodeDecodeError, TypeError):
+    except (ValueError, TypeError):
         return Missing(f"{reference}: it is no text; write PEM or JSON there")

@@ -105,8 +105,8 @@ def cidr_problem(cidr: str) -> str:
 def _host_bits_problem(cidr: str) -> str:
     try:
         network = ipaddress.ip_network(cidr, strict=False)
-    except ValueError as fault:
-        return f"{cidr} is no CIDR: {fault}"
+    except ValueError:
+        return f"{cidr} is no CIDR: the prefix is longer than the address, which has 32 or 128 bits"
     hint = "" if cidr_problem(str(network)) else f"; did you mean {network}?"
     return f"{cidr} has bits set after its prefix{hint}"
 
