@@ -227,9 +227,8 @@ def _base64(data: bytes) -> str:
     return urlsafe_b64encode(data).rstrip(b"=").decode()
 
 
-def _payload(token: TokenOf) -> str:
-    if token.rawPayload:
-        return token.rawPayload.replace("@NOW@", str(int(NOW))).replace("@LATER@", str(int(NOW) + 300))
+def written_claims(token: TokenOf) -> dict[str, Any]:
+    """Return the claims that a token's description comes to."""
     claims: dict[str, Any] = {
         "iss": token.issuer or f"https://{token.signedBy}.example.com",
         "aud": token.audience,
@@ -240,7 +239,13 @@ def _payload(token: TokenOf) -> str:
         "nbf": None if token.notBefore is None else NOW + token.notBefore,
         "pad": "x" * token.padding or None,
     }
-    return json.dumps({name: value for name, value in claims.items() if value is not None} | token.claims)
+    return {name: value for name, value in claims.items() if value is not None} | token.claims
+
+
+def _payload(token: TokenOf) -> str:
+    if token.rawPayload:
+        return token.rawPayload.replace("@NOW@", str(int(NOW))).replace("@LATER@", str(int(NOW) + 300))
+    return json.dumps(written_claims(token))
 
 
 def _signature(token: TokenOf, kind: str, signed: bytes) -> bytes:

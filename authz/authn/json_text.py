@@ -1,7 +1,6 @@
 """JSON as tokens and key sets must write it: one reading only."""
 
 import json
-import math
 from typing import Any
 
 
@@ -12,12 +11,12 @@ class NotOneReading(ValueError):
 def parse(data: bytes) -> Any:  # noqa: ANN401 - arbitrary JSON
     """Return the value that `data` stands for.
 
-    Refused: other encodings than UTF-8, a byte order mark, duplicate members (RFC 8725 §2.4), NaN, Infinity and
-    numbers that are read as such, lone surrogates, and nesting deeper than the interpreter can follow.
+    Refused: other encodings than UTF-8, a byte order mark, duplicate members (RFC 8725 §2.4), NaN and Infinity, lone
+    surrogates, and nesting deeper than the interpreter can follow.
     """
     try:
         text = data.decode("utf-8")
-        value = json.loads(text, object_pairs_hook=_members, parse_constant=_no_constant, parse_float=_finite)
+        value = json.loads(text, object_pairs_hook=_members, parse_constant=_no_constant)
         if "\\u" in text:
             json.dumps(value, ensure_ascii=False).encode("utf-8")
     except (ValueError, RecursionError) as fault:
@@ -30,13 +29,6 @@ def _members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(members) != len(pairs):
         raise ValueError("a member is given twice")
     return members
-
-
-def _finite(text: str) -> float:
-    value = float(text)
-    if not math.isfinite(value):
-        raise ValueError("a number that is larger than any")
-    return value
 
 
 def _no_constant(word: str) -> Any:  # noqa: ANN401 - never returns

@@ -23,7 +23,7 @@ def test_whatever_json_writes_is_read_back(value, ascii_only):
     assert parse(json.dumps(value, ensure_ascii=ascii_only).encode()) == value
 
 
-@pytest.mark.parametrize("text", [rb'"\ud83d\ude00"', '"😀"'.encode(), rb'"\u00e9"', rb'"\\ud800"', b' {"a" : 1}\n', b"1e300"])
+@pytest.mark.parametrize("text", [rb'"\ud83d\ude00"', '"😀"'.encode(), rb'"\u00e9"', rb'"\\ud800"', b' {"a" : 1}\n', b"1e400"])
 def test_valid_json_is_read(text):
     assert parse(text) == json.loads(text)
 
@@ -43,8 +43,6 @@ def test_valid_json_is_read(text):
         b"NaN",
         b'{"a": Infinity}',
         b"[-Infinity]",
-        b'{"exp": 1e999}',
-        b"[-1e400]",
         b'\xef\xbb\xbf{"a": 1}',
         '{"a": 1}'.encode("utf-16"),
         '{"a": 1}'.encode("utf-16-le"),

@@ -16,7 +16,18 @@ from authz.service.keyring import KeyRing
 from authz.service.tokens import TokenMemory
 from authz.service.update import Updater
 from tests import corpus_runner
-from tests.corpus_runner import NOW, FakeFetcher, FixedClock, Outcome, RecordingAudit, RequestOf, SettingOf, SilentJournal, TokenOf
+from tests.corpus_runner import (
+    NOW,
+    FakeFetcher,
+    FixedClock,
+    Outcome,
+    RecordingAudit,
+    RequestOf,
+    SettingOf,
+    SilentJournal,
+    TokenOf,
+    written_claims,
+)
 
 Raw = dict[str, Any]
 _HEAD = {"apiVersion": "ingress-authz.dev/v1alpha1", "kind": "AuthPolicy"}
@@ -111,17 +122,7 @@ def label(token: TokenOf) -> Raw:
 
 def _claims(token: TokenOf) -> Raw | None:
     """The claims that were written; None: they are none."""
-    claims: Any = {
-        "iss": token.issuer or f"https://{token.signedBy}.example.com",
-        "aud": token.audience,
-        "sub": token.subject,
-        "scope": token.scope,
-        "iat": int(NOW - token.issuedAgo),
-        "exp": None if token.lifetime is None else NOW + token.lifetime,
-        "nbf": None if token.notBefore is None else NOW + token.notBefore,
-        "pad": "x" * token.padding or None,
-    }
-    claims = {name: value for name, value in claims.items() if value is not None} | token.claims
+    claims: Any = written_claims(token)
     if token.rawPayload:
         claims = json.loads(token.rawPayload.replace("@NOW@", str(int(NOW))).replace("@LATER@", str(int(NOW) + 300)))
         if not isinstance(claims, dict) or token.rawPayload.count('"iss"') > 1:

@@ -114,3 +114,13 @@ async def https(authority: Authority, folder: Path, *, tls: bool = True, pem: Pe
 
 
 __all__ = ["Authority", "Host", "an_authority", "drips", "https", "raw", "says"]
+
+
+def with_host(authority: Authority, folder: Path, story: Callable[[Host], Awaitable[None]]) -> None:
+    """Run a story with a host over https."""
+
+    async def run() -> None:
+        async with https(authority, folder) as host:
+            await story(host)
+
+    asyncio.run(asyncio.wait_for(run(), 20))

@@ -16,11 +16,6 @@ from authz.service.ports import FetchError
 from tests.fetch.hosts import Answer, Authority, Host, an_authority, drips, https, raw, says
 
 
-@pytest.fixture(scope="module")
-def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
-    return an_authority(tmp_path_factory.mktemp("ca"))
-
-
 def with_host(authority: Authority, folder: Path, story: Callable[[Host], Awaitable[None]], *, tls: bool = True) -> None:
     async def run() -> None:
         async with https(authority, folder, tls=tls) as host:

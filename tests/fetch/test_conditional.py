@@ -10,22 +10,9 @@ from authz.fetch.client import Fetched, HttpsClient
 from authz.fetch.keys import HttpsKeys
 from authz.model.issuer import AUTHORIZATION_BEARER, Issuer, KeySource
 from authz.service.ports import FetchError
-from tests.fetch.hosts import Authority, Host, an_authority, https, raw, says
+from tests.fetch.hosts import Authority, Host, raw, says, with_host
 
 CONDITION = "if-none-match:"
-
-
-@pytest.fixture(scope="module")
-def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
-    return an_authority(tmp_path_factory.mktemp("ca"))
-
-
-def with_host(authority: Authority, folder: Path, story: Callable[[Host], Awaitable[None]]) -> None:
-    async def run() -> None:
-        async with https(authority, folder) as host:
-            await story(host)
-
-    asyncio.run(asyncio.wait_for(run(), 20))
 
 
 def unchanged(*lines: str) -> Callable[[asyncio.StreamWriter], Awaitable[None]]:

@@ -1,9 +1,7 @@
 """Discovery by a provider that is hostile or broken: its metadata is held to the rules of its keys, and so is where it leads."""
 
-import asyncio
 import json
 import re
-from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,22 +12,9 @@ from authz.fetch.keys import HttpsKeys
 from authz.model.issuer import AUTHORIZATION_BEARER, Issuer, KeySource
 from authz.service.ports import FetchError
 from tests.fetch.hostile import GOOD, ROWS, TYPE, WAY, text
-from tests.fetch.hosts import Authority, Host, an_authority, https
+from tests.fetch.hosts import Authority, Host, https, with_host
 
 WELL_KNOWN = "/.well-known/openid-configuration"
-
-
-@pytest.fixture(scope="module")
-def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
-    return an_authority(tmp_path_factory.mktemp("ca"))
-
-
-def with_host(authority: Authority, folder: Path, story: Callable[[Host], Awaitable[None]]) -> None:
-    async def run() -> None:
-        async with https(authority, folder) as host:
-            await story(host)
-
-    asyncio.run(asyncio.wait_for(run(), 20))
 
 
 def metadata(host: Host, **changes: Any) -> bytes:

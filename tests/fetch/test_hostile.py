@@ -30,11 +30,6 @@ rules: [{{name: all, allow: [{{name: any, jwt: {{issuers: [idp]}}}}]}}]
 """
 
 
-@pytest.fixture(scope="module")
-def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
-    return an_authority(tmp_path_factory.mktemp("ca"))
-
-
 def with_host(authority: Authority, folder: Path, story: Callable[[Host], Awaitable[None]], pem: Pem | None = None) -> None:
     async def run() -> None:
         async with https(authority, folder, pem=pem) as host:

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,23 +11,10 @@ from authz.fetch.client import FetchLimits
 from authz.fetch.keys import HttpsKeys
 from authz.model.issuer import AUTHORIZATION_BEARER, Issuer, KeySource
 from authz.service.ports import FetchedKeys, FetchError
-from tests.fetch.hosts import Authority, Host, an_authority, drips, https, says
+from tests.fetch.hosts import Authority, Host, drips, says, with_host
 
 BY_DISCOVERY = KeySource()
 WELL_KNOWN = "/.well-known/openid-configuration"
-
-
-@pytest.fixture(scope="module")
-def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
-    return an_authority(tmp_path_factory.mktemp("ca"))
-
-
-def with_host(authority: Authority, folder: Path, story: Callable[[Host], Awaitable[None]]) -> None:
-    async def run() -> None:
-        async with https(authority, folder) as host:
-            await story(host)
-
-    asyncio.run(asyncio.wait_for(run(), 20))
 
 
 def an_issuer(url: str, source: KeySource = BY_DISCOVERY) -> Issuer:

@@ -1,8 +1,7 @@
 """Keys of issuers in virtual time."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager
 from typing import Any
 
 import pytest
@@ -12,6 +11,7 @@ from authz.service.keyring import IssuerKeys, KeyRing, KeyTimes
 from authz.service.ports import FetchedKeys, FetchError
 from tests.builders import ISSUER, Installation, a_jwk, a_jwks, a_manifest, a_request, a_token, ec_key, rsa_key
 from tests.fakes import NOON, FakeClock, FakeFetcher, Journal, settle
+from tests.service.ringing import background, in_time
 
 DOWN = FetchError("https://idp.example.com: nobody answers")
 
@@ -40,20 +40,8 @@ class Scene:
     def fetches(self) -> int:
         return len(self.fetcher.asked)
 
-    @asynccontextmanager
-    async def running(self) -> AsyncIterator[None]:
-        task = asyncio.create_task(self.ring.run())
-        try:
-            await settle()
-            yield
-        finally:
-            task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
-
-
-def in_time(story: Callable[[], Coroutine[Any, Any, None]]) -> None:
-    asyncio.run(asyncio.wait_for(story(), 10))
+    def running(self) -> AbstractAsyncContextManager[None]:
+        return background(self.ring)
 
 
 def test_keys_are_fetched_before_anybody_asks() -> None:
