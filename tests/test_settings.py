@@ -8,7 +8,8 @@ import pytest
 
 from authz import settings
 from authz.envoy.tls import TlsFiles
-from authz.model.operator import ClientAddress, ListedGateway, Operator
+from authz.fetch.client import FetchLimits
+from authz.model.operator import ClientAddress, HostGrant, ListedGateway, Operator
 from authz.model.policy import PolicyName
 from authz.settings import Address, ClusterSettings, Mistakes, Settings, SettingsError
 
@@ -242,3 +243,13 @@ def test_what_is_said_at_the_start_names_gateways_and_who_writes_status() -> Non
     assert told["unprotected"] == "routes of the Gateway infra/public"
     assert told["status"] == "written by the holder of the Lease in authz"
     assert settings.described(Settings(None, ANY, ANY, Operator(), cluster=ClusterSettings()))["status"] == "not written"
+
+
+def test_what_opens_most_is_said_at_the_start() -> None:
+    grants = (HostGrant("shop", ("shop.example.com", "*.shop.example.com")), HostGrant("platform"))
+    operator = Operator(host_grants=grants, identity_headers=frozenset({"x-user"}))
+    fetch = FetchLimits(insecure_origins=frozenset({"http://127.0.0.1:8124"}))
+    told = settings.described(Settings(None, ANY, ANY, operator, fetch=fetch, cluster=ClusterSettings()))
+    assert told["hosts_from"] == "shop=shop.example.com,*.shop.example.com, platform"
+    assert (told["identity_headers"], told["fetch_insecure"]) == ("x-user", "http://127.0.0.1:8124")
+    assert not {"hosts_from", "identity_headers", "fetch_insecure"} & set(settings.described(Settings(None, ANY, ANY, Operator())))

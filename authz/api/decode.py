@@ -29,7 +29,8 @@ class Metadata(BaseModel):
     name: v1alpha1.ObjectName
     namespace: v1alpha1.ObjectName = "default"
     generation: int = 1
-    created: str = Field("", alias="creationTimestamp")
+    # Tools that print what they would create write null.
+    created: str | None = Field(None, alias="creationTimestamp")
 
 
 class Manifest(v1alpha1.Object):
@@ -113,7 +114,7 @@ def decode(document: Document, file: str = "") -> Declared | Stray:
         repeated = _repeated(manifest.spec, ("spec",))
         found += [replace(each, path=rest.origin.get(each.path, each.path)) if errors else each for each in repeated]
     name = _name(document.value)
-    policy = policy_of(name, manifest.metadata.generation, manifest.spec, manifest.metadata.created) if name and manifest else None
+    policy = policy_of(name, manifest.metadata.generation, manifest.spec, manifest.metadata.created or "") if name and manifest else None
     target = target_of(name, document.value.get("spec")) if name else None
     # A name that cannot be read still lends its places to the problems.
     whole = Declared(

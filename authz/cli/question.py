@@ -152,6 +152,13 @@ def _headers(written: Sequence[str], token: str | None) -> dict[str, str]:
 
 
 def _token(given: str) -> str:
+    token = _read_token(given)
+    if any(character < " " or character == "\x7f" for character in token):
+        raise ValueError("--token: it has a line break or another control character; a token is one line")
+    return token
+
+
+def _read_token(given: str) -> str:
     if given == "-":
         return sys.stdin.read().strip()
     if given.startswith("@"):

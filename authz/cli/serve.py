@@ -106,7 +106,7 @@ _OF_KUBE = (
     type=click.IntRange(min=1),
     default=1024,
     show_default=True,
-    help="How many checks may wait at once for an issuer's keys; those beyond are denied as overloaded.",
+    help="How many checks may wait at once for issuers' keys (500 for one issuer); those beyond are denied as overloaded.",
 )
 @click.option(
     "--connection-age",
@@ -149,7 +149,8 @@ def serve(**given: Any) -> int:  # noqa: ANN401 - what click gives
             given["snapshot"],
             given["kube_lenient_ca"],
             watched,
-            given["replica_uid"],
+            # Kubernetes deletes what says that its owner is of another namespace.
+            given["replica_uid"] if own_namespace() in ("", namespace) else "",
         )
     of_kube = {f"--{name.replace('_', '-')}": given[name] for name in _OF_KUBE}
     mistakes.take("--policies, --kube", lambda: settings.source(given["policies"], of_kube, kube=given["kube"]), None)

@@ -16,29 +16,17 @@ from authz.envoy.pb import ext_authz_pb2 as pb
 from authz.model.decision import Allow, Decision, Deny
 from authz.model.request import Request
 from authz.policy.answers import INTERNAL_ERROR, with_instance
-from authz.policy.forwarding import all_variants
+from authz.policy.forwarding import ALWAYS_REMOVED, NEVER
 
 # google.rpc.Code: what gRPC clients of a denied call would be told.
 _UNAUTHENTICATED: Final = 16
 _PERMISSION_DENIED: Final = 7
 _OVERWRITE: Final = pb.HeaderValueOption.OVERWRITE_IF_EXISTS_OR_ADD
 _REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,128}")
-# Some backends take the first two for the path that was asked for, an Envoy behind us the third: it would be one that nobody decided
-# on. Envoy adds the last to a request that it let through without an answer; a client could forge it.
-_ALWAYS_REMOVED: Final = (
-    *sorted(all_variants(("x-original-url", "x-rewrite-url"))),
-    "x-envoy-original-path",
-    "x-envoy-auth-failure-mode-allowed",
-)
 # Envoy writes any number as it is, and a body even after 304, where none belongs.
 _STATUSES: Final = frozenset(range(300, 600)) - {304}
-# What belongs to one connection, frames the answer, or would tell a gRPC client another outcome.
-_UNANSWERED: Final = frozenset(
-    (
-        *("connection", "content-length", "host", "keep-alive", "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade"),
-        *("grpc-message", "grpc-status"),
-    )
-)
+# Of a denial: what belongs to one connection or frames the answer, or would tell a gRPC client another outcome.
+_UNANSWERED: Final = NEVER | {"grpc-message", "grpc-status"}
 # Control characters, CR and LF above all, would be written to the wire as they are.
 _UNSAFE: Final = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 
@@ -110,7 +98,7 @@ def _allowed(allow: Allow) -> bytes:
     # An empty value might be dropped by the proxy, and what the client sent stay.
     empty = [name for name, value in sent.items() if not value]
     # A removal would beat a value.
-    always = [name for name in _ALWAYS_REMOVED if name not in sent]
+    always = [name for name in ALWAYS_REMOVED if name not in sent]
     answer.headers_to_remove.extend((*allow.remove_headers, *empty, *always))
     answer.query_parameters_to_remove.extend(allow.remove_query)
     _metadata(response, "allow", allow)

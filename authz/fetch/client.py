@@ -23,7 +23,7 @@ from authz.service.ports import FetchError
 _MAX_AGE: Final = re.compile(r"(?:^|[\s,])max-age=(\d{1,9})(?:$|[\s,])", re.IGNORECASE)
 # JSON by its own types, and what shops for files call whatever they do not know. A page for people (a login, an error, a
 # portal) is never a document, though it may parse: its type says that the URL leads elsewhere.
-_TYPES: Final = re.compile(r"(?:application/(?:[a-z0-9!#$&^_.+-]+\+)?json|text/json|text/plain|application/octet-stream)?")
+_TYPES: Final = re.compile(r"(?:application/(?:[a-z0-9!#$&^_.+-]+\+)?json|text/json|text/plain|(?:application|binary)/octet-stream)?")
 _ETAG: Final = re.compile(r'(?:W/)?"[!#-~]{0,256}"')
 _LONGEST_URL: Final = 2048
 # An ETag is the server's word, and some do not change with the document: after so many a document is asked for whole.
@@ -80,9 +80,11 @@ class HttpsClient:
         """
         if len(url) > _LONGEST_URL:
             raise FetchError(f"{url[:200]}…: a URL of more than {_LONGEST_URL} characters")
+        deadline = self.deadline() if deadline is None else deadline
         try:
-            async with asyncio.timeout_at(self.deadline() if deadline is None else deadline):
-                return await self._get(url, ca, earlier)
+            address = await self._vetted(urlsplit(url), url, deadline)
+            async with asyncio.timeout_at(deadline):
+                return await self._get(url, address, ca, earlier)
         except FetchError:
             raise
         except (TimeoutError, httpx2.TimeoutException) as fault:
@@ -95,9 +97,8 @@ class HttpsClient:
         """Return the loop's time by which a fetch that begins now has ended."""
         return asyncio.get_running_loop().time() + self._limits.seconds
 
-    async def _get(self, url: str, ca: str, earlier: Fetched | None) -> Fetched:
+    async def _get(self, url: str, address: str, ca: str, earlier: Fetched | None) -> Fetched:
         parts = urlsplit(url)
-        address = await self._vetted(parts, url)
         earlier = earlier if earlier is not None and earlier.etag and earlier.confirmed < _CONFIRMATIONS else None
         headers = {
             "host": parts.netloc.rpartition("@")[2],
@@ -116,7 +117,7 @@ class HttpsClient:
             finally:
                 await answer.aclose()
 
-    async def _vetted(self, parts: SplitResult, url: str) -> str:
+    async def _vetted(self, parts: SplitResult, url: str, deadline: float) -> str:
         """Return an address of the URL's host that may be connected to."""
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise FetchError(f"{url}: only https is fetched, from a host; write https://…")
@@ -125,7 +126,12 @@ class HttpsClient:
         remedy = f"for this origin alone: --fetch-insecure {origin} (chart: fetch.insecureOrigins)"
         if parts.scheme != "https" and not insecure:
             raise FetchError(f"{url}: only https is fetched; {remedy}")
-        addresses = await self._names.addresses(parts.hostname, parts.port or (443 if parts.scheme == "https" else 80))
+        try:
+            async with asyncio.timeout_at(deadline):
+                addresses = await self._names.addresses(parts.hostname, parts.port or (443 if parts.scheme == "https" else 80))
+        except TimeoutError as fault:
+            told = f"its name was not looked up within {self._limits.seconds:g} s; see that a name server can be reached from here"
+            raise FetchError(f"{url}: {told}") from fault
         for address in addresses if not insecure else ():
             if not is_public(address):
                 raise FetchError(f"{url}: {address} is a private or special address; {remedy}")

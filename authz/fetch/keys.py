@@ -39,6 +39,7 @@ class HttpsKeys:
         try:
             return jwks_uri((await self._get(url, issuer.ca, deadline)).body, issuer.issuer)
         except DiscoveryError as fault:
+            self._earlier.pop((url, issuer.ca), None)
             raise FetchError(f"{url}: {fault}") from fault
 
     async def _get(self, url: str, ca: str, deadline: float) -> Fetched:

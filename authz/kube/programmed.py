@@ -92,6 +92,7 @@ def programmed(loaded: Loaded | None) -> Condition:
     told += [f"no word from {_names(loaded.silent)}"] if loaded.silent else []
     at_fault = {*loaded.behind, *loaded.without, *(each.partition(" ")[0] for each in loaded.silent)}
     remedy = (": see its log" if len(at_fault) == 1 else ": see their logs") if at_fault else ""
+    remedy += ", or delete the pod that is silent" if loaded.silent else ""
     status, reason = ("True", PROGRAMMED) if loaded.count == loaded.of else ("False", "Reconciling")
     return Condition(PROGRAMMED, status, reason, "; ".join(told) + remedy)
 

@@ -127,7 +127,7 @@ class Replicas:
             async with self._writing:  # What is under way would bring the Lease back.
                 await self._api.delete(f"{self._collection}/{lease_name(self._name)}")
         except ApiError as fault:
-            self._fail(fault)  # It counts no more once it is not renewed.
+            self._fail(fault)  # It is told as silent then, until its pod is gone.
 
     async def _report(self) -> None:
         while self._own is None:

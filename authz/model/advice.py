@@ -42,7 +42,7 @@ ADVICE: Final[Mapping[Reason, str]] = {
     Reason.POLICY_CONFLICTED: "Two policies that must both allow forward different values in one header.",
     Reason.POLICY_INVALID: "The policy for this host has mistakes and no earlier version is in force: run `authz validate`.",
     Reason.KEYS_UNAVAILABLE: "The issuer's keys could not be fetched: see authz_jwks_* metrics and the log.",
-    Reason.OVERLOADED: "Too many checks wait for an issuer's keys, or this one was not decided within its deadline: "
+    Reason.OVERLOADED: "Too many checks wait for issuers' keys, or this one was not decided within its deadline: "
     "see authz_jwks_* and authz_event_loop_stall_seconds; more replicas, or `--max-waiting`.",
     Reason.INTERNAL_ERROR: "A fault of ours; the request was denied. Please report it with the log line.",
 }

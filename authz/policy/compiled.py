@@ -75,7 +75,8 @@ class Parts:
         """Return the conditions in groups: those that look into one place, if only by way of others, speak of one token."""
         groups: list[tuple[frozenset[Place], tuple[JwtCondition, ...]]] = []
         for each in tokens:
-            places = frozenset(place for name in each.issuers for place in self._issuers[name].places)
+            found = (place for name in each.issuers for place in self._issuers[name].places)
+            places = frozenset(replace(place, scheme=place.scheme.lower()) for place in found)
             joined = [group for group in groups if not group[0].isdisjoint(places)]
             groups = [group for group in groups if group not in joined]
             groups.append((places.union(*(other for other, _ in joined)), (*(one for _, those in joined for one in those), each)))

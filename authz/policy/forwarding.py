@@ -18,8 +18,8 @@ _NAME: Final = re.compile(r"[a-z0-9]+(?:[-_][a-z0-9]+)*")
 _VALUE: Final = re.compile(r"[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?")
 _UNSAFE: Final = re.compile(r"[^\x20-\x7e]|%|^ | $")
 _ITEM_UNSAFE: Final = re.compile(r"[^\x21-\x7e]|[%,]")
-# Hop-by-hop headers, framing, and what Envoy routes on.
-_NEVER: Final = frozenset(
+# Hop-by-hop headers, framing, and what Envoy routes on: no policy sets them, towards upstream or client.
+NEVER: Final = frozenset(
     ["connection", "content-length", "host", "keep-alive", "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade"]
 )
 
@@ -27,7 +27,7 @@ _NEVER: Final = frozenset(
 def name_problem(name: str, extra: frozenset[str]) -> str:
     """Return why policies may not forward a header of this name, or ""."""
     lower = name.lower()
-    if not _NAME.fullmatch(lower) or lower in _NEVER or len(lower) > 64:
+    if not _NAME.fullmatch(lower) or lower in NEVER or len(lower) > 64:
         return f"{name} cannot be forwarded: letters, digits and single - or _ between them, and no hop-by-hop header"
     if len(re.split("[-_]", lower)) - 1 > MAX_SEPARATORS:
         return f"{name} has more than {MAX_SEPARATORS} separators; its look-alikes could not all be removed"
@@ -58,6 +58,15 @@ def variants(name: str) -> frozenset[str]:
 def all_variants(names: Iterable[str]) -> frozenset[str]:
     """Return the spellings of all the names."""
     return frozenset(spelling for name in names for spelling in variants(name))
+
+
+# Taken away on every allow. Some backends take the first two for the path that was asked for, an Envoy behind us the third: it would
+# be one that nobody decided on. Envoy adds the last to a request that it let through without an answer; a client could forge it.
+ALWAYS_REMOVED: Final = (
+    *sorted(all_variants(("x-original-url", "x-rewrite-url"))),
+    "x-envoy-original-path",
+    "x-envoy-auth-failure-mode-allowed",
+)
 
 
 def header_value(claims: Mapping[str, Any], path: tuple[str, ...]) -> str | None:

@@ -208,10 +208,7 @@ def _answers(policy: Policy) -> Iterator[Problem]:
 
 
 # What the service says itself, and what frames the answer or belongs to the connection.
-_RESERVED = frozenset(
-    (
-        *("cache-control", "content-length", "content-type", "retry-after", "www-authenticate", "x-request-id"),
-        *("connection", "host", "keep-alive", "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade"),
-        *("grpc-message", "grpc-status"),
-    )
-)
+_RESERVED = forwarding.NEVER | {
+    *("cache-control", "content-type", "retry-after", "www-authenticate", "x-request-id"),
+    *("grpc-message", "grpc-status"),
+}

@@ -14,6 +14,7 @@ from authz.policy.addresses import AddressOf, finder
 from authz.policy.attached import Attachments
 from authz.policy.candidate import Candidate
 from authz.policy.compiled import CompiledPolicy
+from authz.policy.forwarding import ALWAYS_REMOVED
 from authz.policy.routes import RouteTable
 
 T = TypeVar("T")
@@ -120,7 +121,7 @@ class Snapshot:
         return snapshot
 
     def _fill(self, policies: Iterable[CompiledPolicy], routes: Iterable[Route]) -> Iterator[None]:
-        touched = set(self.owned)
+        touched = {*self.owned, *ALWAYS_REMOVED}
         # Of two that claim the same the older decides, then the one whose namespace and name come first.
         for policy in sorted(policies, key=lambda policy: policy.age):
             self.policies[policy.name] = policy

@@ -46,9 +46,9 @@ class Checker:
             view = view_of(snapshot, request, self._clock.time())
             decision = decide(snapshot, view)
             if view.wanted and isinstance(decision, Deny):
+                wanted = [each for each in dict.fromkeys(view.wanted) if isinstance(each, IssuerKeys)]
                 # Begun at once: one that ended before somebody waits must not be followed by another.
-                fetches = [self._ring.ask(each) for each in dict.fromkeys(view.wanted) if isinstance(each, IssuerKeys)]
-                return self._after(fetches, request, budget)
+                return self._after(wanted, [self._ring.ask(each) for each in wanted], request, budget)
             return self._with_shadows(snapshot, view, decision)
         except Exception as fault:  # noqa: BLE001 - the outermost frame of a check: whatever happened, deny
             self._audit.failed(fault)
@@ -62,7 +62,11 @@ class Checker:
         silent = view_of(snapshot, request, view.now)
         return self._with_shadows(snapshot, silent, decision), trace
 
-    async def _after(self, fetches: "list[asyncio.Task[None]]", request: Request, budget: float) -> Decision:
+    async def _after(
+        self, wanted: list[IssuerKeys], fetches: "list[asyncio.Task[None]]", request: Request, budget: float
+    ) -> Decision:  # fmt: skip
+        for each in wanted:
+            each.waiting += 1
         try:
             # Those that do not end in time go on; the request is decided with what is known then.
             ended, _ = await asyncio.wait(fetches, timeout=budget)
@@ -74,6 +78,9 @@ class Checker:
         except Exception as fault:  # noqa: BLE001 - the outermost frame of a check that waited
             self._audit.failed(fault)
             return INTERNAL_ERROR
+        finally:
+            for each in wanted:
+                each.waiting -= 1
 
     def _with_shadows(self, snapshot: Snapshot, view: View, decision: Decision) -> Decision:
         if not snapshot.has_shadows:

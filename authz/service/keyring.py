@@ -15,7 +15,7 @@ from authz.model.issuer import Issuer, KeySource
 from authz.service.ports import Clock, FetchedKeys, FetchError, KeyFetcher, KeyJournal
 from authz.service.waiting import first_of
 
-# How many checks may wait for one fetch. Each is kept meanwhile, and all are decided again at once when it ends.
+# How many checks may wait for one fetch at once. Each is kept meanwhile, and all are decided again when it ends.
 MOST_WAITING: Final = 500
 
 _Identity = tuple[str, KeySource, tuple[str, ...], str]
@@ -56,11 +56,13 @@ class IssuerKeys:
         failures: fetches that failed since then.
         failure: why the last one failed; "" where it did not.
         tried: whether a first fetch has ended, well or not.
-        waiting: how many checks have come to wait for the fetch that is under way.
+        asked: whether some check asked for the fetch that is under way.
+        waiting: how many checks wait for a fetch now.
     """
 
     __slots__ = (
         "ask_after",
+        "asked",
         "due",
         "failure",
         "failures",
@@ -83,6 +85,7 @@ class IssuerKeys:
         self.failure = ""
         self.due = 0.0
         self.ask_after = 0.0
+        self.asked = False
         self.waiting = 0
         self.flight: asyncio.Task[None] | None = None
         # A key set in an object that nobody has read is not there, and not to be fetched either.
@@ -155,7 +158,7 @@ class KeyRing:
 
     def ask(self, known: IssuerKeys) -> "asyncio.Task[None]":
         """Return the fetch that a check may wait for: the one under way, or one that begins now. Do not cancel it."""
-        known.waiting += 1
+        known.asked = True
         return self._start(known)
 
     def _start(self, known: IssuerKeys) -> "asyncio.Task[None]":
@@ -174,14 +177,14 @@ class KeyRing:
         except Exception as fault:
             # A fault of ours is a failure like any other; checks that wait tell of it, too.
             self._failed(known, f"{known.issuer}: a fault of this service ({type(fault).__name__})")
-            if known.waiting:
+            if known.asked:
                 raise
         else:
             self._succeeded(known, known.keys, fetched.max_age)
         finally:
             known.tried = True
             known.flight = None
-            known.waiting = 0
+            known.asked = False
             self._woken.set()
 
     def _failed(self, known: IssuerKeys, why: str) -> None:
@@ -202,7 +205,7 @@ class KeyRing:
         known.fetched_at = now
         age = times.refresh if max_age is None else max_age
         known.due = now + min(max(age, times.shortest), times.longest) * 0.8 * _jitter()
-        if known.waiting:
+        if known.asked:
             # Fetches by the schedule leave the question open: a key may appear right after one.
             known.ask_after = now + times.cooldown
         self._journal.fetched(known.issuer, keys.kids, keys.dropped)

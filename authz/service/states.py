@@ -11,6 +11,7 @@ from authz.model.policy import Mode, Policy, PolicyName, Target, TargetKind
 from authz.model.problem import Problem, Severity
 from authz.model.reference import Reference
 from authz.policy import paths
+from authz.policy.forwarding import ALWAYS_REMOVED
 from authz.policy.snapshot import Snapshot
 from authz.service.coverage import CoveredRoute
 from authz.service.keyring import IssuerKeys
@@ -181,10 +182,12 @@ class Judges:
         compiled = self._snapshot.policies.get(str(policy.name))
         rules = [rule for rule in policy.rules if rule.mode is Mode.ENFORCE]
         touched = dict.fromkeys(header.name.lower() for rule in rules for header in rule.forward)
-        for name in (*touched, *sorted(compiled.removes if compiled is not None else ())):
+        removes = compiled.removes if compiled is not None else frozenset[str]()
+        for name in (*touched, *sorted(removes), *ALWAYS_REMOVED):
             if name in chooses_by:
-                does = "sets" if name in touched else "takes away as a credential"
-                what = f"the HTTPRoute {chooses_by[name]} chooses by {name}, which this policy {does}: both ways must allow"
+                does = "this policy sets" if name in touched else "this policy takes away as a credential"
+                does = does if name in touched or name in removes else "every allow takes away"
+                what = f"the HTTPRoute {chooses_by[name]} chooses by {name}, which {does}: both ways must allow"
                 yield Problem("AZ210", f"{what}; match on another header there", ("spec", "rules"), severity=Severity.WARNING)
 
 

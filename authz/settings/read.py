@@ -7,7 +7,7 @@ from typing import Final
 
 from authz.envoy.tls import TlsFiles
 from authz.fetch.client import FetchLimits, origin_of, problem_of_origins
-from authz.model.operator import ClientAddress, Operator
+from authz.model.operator import ClientAddress, HostGrant, Operator
 from authz.model.policy import PolicyName
 from authz.settings.values import Address, Settings
 
@@ -64,12 +64,22 @@ def described(settings: Settings) -> Mapping[str, str]:
     if said is None and settings.operator.says_addresses:
         found = "said for single Gateways only"
     told = {"client_address": found, "unprotected": _unprotected(settings.operator)}
+    opened = {
+        "identity_headers": sorted(settings.operator.identity_headers),
+        "fetch_insecure": sorted(settings.fetch.insecure_origins),
+        "hosts_from": [_grant(each) for each in settings.operator.host_grants or ()],
+    }
+    told |= {name: ", ".join(words) for name, words in opened.items() if words}
     if settings.cluster is not None:
         told["gateways"] = ", ".join(_gateway(each.name, each.client_address) for each in settings.operator.gateways) or "none is listed"
         told["status"] = (
             f"written by the holder of the Lease in {settings.cluster.namespace}" if settings.cluster.namespace else "not written"
         )
     return told
+
+
+def _grant(grant: HostGrant) -> str:
+    return grant.namespace + (f"={','.join(grant.patterns)}" if grant.patterns else "")
 
 
 def _gateway(name: PolicyName, how: ClientAddress | None) -> str:

@@ -41,7 +41,7 @@ class Lines:
         self._address_source = "" if address is None else address.header or "peer"
 
     def decision(self, request: Request | None, decision: Decision, seconds: float) -> None:
-        """Write a denial always, an allow by chance, and what something in Shadow would have decided otherwise."""
+        """Write a denial, an allow by chance, and what something in Shadow would have decided otherwise; within the quota."""
         for shadow in decision.shadows:
             if isinstance(shadow.decision, Allow) is not isinstance(decision, Allow):
                 self._decision(request, shadow.decision, seconds, "shadow")
@@ -53,7 +53,8 @@ class Lines:
         self._write({"ts": self._time(), "level": level, "event": message, **fields})
 
     def _decision(self, request: Request | None, decision: Decision, seconds: float, mode: str) -> None:
-        if not self._quota.takes(decision.policy, decision.reason.value, self._now()):
+        share = "allow" if isinstance(decision, Allow) else "deny"
+        if not self._quota.takes(decision.policy, decision.reason.value, self._now(), share):
             return
         fields: dict[str, object] = {
             "ts": self._time(),
@@ -96,12 +97,18 @@ class Lines:
 
     def fault(self, **fields: object) -> None:
         """Write a fault of ours; a client may be able to provoke it again and again."""
-        if self._quota.takes("", Reason.INTERNAL_ERROR.value, self._now()):
+        if self._quota.takes("", Reason.INTERNAL_ERROR.value, self._now(), "fault"):
             self.event("error", "fault", **fields)
 
     def flush(self) -> None:
         """Write what has been collected. May block: the stream is somebody else's. What it does not take is counted as dropped."""
+        self._flush(self._taken())
+
+    def _taken(self) -> list[str]:
         lines, self._waiting = self._waiting, []
+        return lines
+
+    def _flush(self, lines: list[str]) -> None:
         try:
             self._stream.write("".join(lines))
             self._stream.flush()
@@ -113,8 +120,9 @@ class Lines:
         while True:
             await asyncio.sleep(EVERY)
             self._tell_left_out(self._now())
-            if self._waiting:
-                await asyncio.to_thread(self.flush)
+            lines = self._taken()
+            if lines:
+                await asyncio.to_thread(self._flush, lines)
 
     def end(self) -> None:
         """Write what there is at the end, the last second's sum included."""

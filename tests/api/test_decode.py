@@ -72,6 +72,11 @@ def test_what_kubernetes_adds_is_no_mistake():
     assert _only(_text("  namespace: shop\n", "  namespace: shop\n" + more) + "status: {conditions: []}\n").is_sound
 
 
+def test_tools_that_print_what_they_would_create_write_a_time_of_null():
+    found = _only(_text("  namespace: shop\n", "  namespace: shop\n  creationTimestamp: null\n"))
+    assert (found.is_sound, found.policy.created) == (True, "")
+
+
 def test_a_policy_that_only_defines_may_have_an_empty_spec():
     text = "apiVersion: ingress-authz.dev/v1alpha1\nkind: AuthPolicy\nmetadata: {name: x}\nspec: {}\n"
     assert _only(text).policy.only_defines

@@ -158,6 +158,7 @@ def test_a_shadow_is_told(tmp_path: Path) -> None:
         (("policies", "GET", "ftp://a/"), "is no URL"),
         (("policies", "GET", URL, "--from", "everywhere"), "--from everywhere is no IPv4 or IPv6 address"),
         (("policies", "GET", URL, "-H", "no header"), "is no header; write 'NAME: VALUE'"),
+        (("policies", "GET", URL, "--token", "a.b\nc"), "--token: it has a line break or another control character; a token is one line"),
         (("policies", "GET", URL, "-H", "a: b\nc: d"), "is no header"),
         (("policies", "GET", URL, "--token", "@/no/such/file"), "--token @/no/such/file: No such file"),
         (("policies", "GET", URL, "--at", "noon"), "noon is no time; write 2026-11-24T08:00:00Z"),

@@ -142,7 +142,7 @@ def test_a_replica_that_falls_silent_is_named_until_its_lease_goes_with_its_pod(
             b = Pod(await connect(cluster.kubeconfig), namespace, "b", HASTE)
             await until(lambda: programmed(a) == "True loaded by 2 of 2 replicas")
             await b.end()
-            silence = r"no word from b since \d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ: see its log"
+            silence = r"no word from b since \d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ: see its log, or delete the pod that is silent"
             await until(lambda: re.fullmatch(f"True loaded by 2 of 2 replicas; {silence}", programmed(a)))
             await asyncio.to_thread(put, cluster, namespace, "orders", "other.example.com")
             await until(lambda: re.fullmatch(f"False loaded by 1 of 2 replicas; waiting for b; {silence}", programmed(a)))

@@ -78,3 +78,29 @@ def test_look_ups_and_the_threads_of_everybody_do_not_hold_each_other_up() -> No
             await held
 
     asyncio.run(story())
+
+
+def test_a_name_that_hangs_takes_one_thread_and_holds_up_no_other() -> None:
+    async def story() -> None:
+        gate, asked = threading.Event(), list[str]()
+
+        def look_up(host: str, port: int) -> list[str]:
+            asked.append(host)
+            if host.startswith("hangs"):
+                gate.wait(10)
+            return ["203.0.113.7"]
+
+        names = SystemNames(look_up)
+        hanging = [asyncio.ensure_future(names.addresses(f"hangs{number % 30}.example.com", 443)) for number in range(300)]
+        try:
+            assert await asyncio.wait_for(names.addresses("good.example.com", 443), 5) == ["203.0.113.7"]
+            for each in hanging[:299]:
+                each.cancel()
+        finally:
+            gate.set()
+        assert await hanging[299] == ["203.0.113.7"]
+        assert sorted(asked) == sorted([f"hangs{number}.example.com" for number in range(30)] + ["good.example.com"])
+        assert await names.addresses("good.example.com", 443) == ["203.0.113.7"]
+        assert asked.count("good.example.com") == 2, "an answer is not kept"
+
+    asyncio.run(story())

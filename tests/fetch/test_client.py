@@ -271,6 +271,19 @@ def test_a_name_that_leads_to_a_private_address_is_refused(authority: Authority,
     with_host(authority, tmp_path, story)
 
 
+class SilentNames:
+    """A name server that never answers."""
+
+    async def addresses(self, host: str, port: int) -> list[str]:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+
+def test_a_name_that_is_not_looked_up_in_time_is_told_as_that() -> None:
+    told = asyncio.run(refused(FetchLimits(0.1), "https://idp.example.com/keys", SilentNames()))
+    assert told == "https://idp.example.com/keys: its name was not looked up within 0.1 s; see that a name server can be reached from here"
+
+
 class KnownNames:
     """A name look-up with answers of its own."""
 

@@ -166,6 +166,7 @@ def test_of_two_keys_of_one_name_none_is_used_and_the_others_are(authority: Auth
         "text/json",
         "text/plain",
         "application/octet-stream",
+        "binary/octet-stream",
         "",
     ],
 )

@@ -100,10 +100,14 @@ def test_programmed_counts_replicas_and_names_those_that_are_awaited() -> None:
         Loaded(0, 5, ("a", "b", "c", "d", "e")): (
             "False", "Reconciling", "loaded by 0 of 5 replicas; waiting for a, b, c and 2 more: see their logs",
         ),
-        Loaded(3, 3, silent=("a since T",)): ("True", "Programmed", "loaded by 3 of 3 replicas; no word from a since T: see its log"),
+        Loaded(3, 3, silent=("a since T",)): (
+            "True", "Programmed",
+            "loaded by 3 of 3 replicas; no word from a since T: see its log, or delete the pod that is silent",
+        ),
         Loaded(1, 3, ("a", "b"), silent=("a since T", "c since U")): (
             "False", "Reconciling",
-            "loaded by 1 of 3 replicas; waiting for a, b; no word from a since T, c since U: see their logs",
+            "loaded by 1 of 3 replicas; waiting for a, b; no word from a since T, c since U: "
+            "see their logs, or delete the pod that is silent",
         ),
         Loaded(0, 2, (), ("a", "b")): ("False", "Invalid", "used by 0 of 2 replicas: mend what the other conditions name"),
     }  # fmt: skip

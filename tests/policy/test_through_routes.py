@@ -12,6 +12,7 @@ from authz.model.decision import Allow, Deny
 from authz.model.operator import ClientAddress, ListedGateway, Operator
 from authz.model.policy import PolicyName
 from authz.model.reason import Reason
+from authz.policy.forwarding import ALWAYS_REMOVED
 from tests.builders import HOST, Installation, a_manifest, a_request, declared, issuer_yaml
 from tests.policy.test_routes import (
     GATEWAY,
@@ -564,6 +565,20 @@ def test_a_route_that_chooses_by_a_forwarded_header_is_always_asked_and_the_poli
     installation = installed(on_route("gold", SHUT), on_route("main", forwarding("gold")), routes=routes)
     assert facts(installation.decide(asked()))[:2] == ("rule.deny", "shop/gold")
     assert [problem.code for problem in installation.report.states[1].problems] == ["AZ210"]
+
+
+@pytest.mark.parametrize("name", ALWAYS_REMOVED)
+def test_a_route_that_chooses_by_a_header_that_every_allow_takes_away_proves_nothing(name):
+    routes = [a_route("gold", a_match(headers={name: "1"}), to=HERE), a_route("main", to=HERE)]
+    installation = installed(on_route("gold", OPEN), on_route("main", SHUT), routes=routes)
+    assert facts(installation.decide(asked(headers={name: "1"})))[:2] == ("rule.deny", "shop/main")
+    assert "AZ210" in [problem.code for state in installation.report.states for problem in state.problems]
+
+
+@pytest.mark.parametrize("request_", [asked(headers={"x-a": "a!"}), asked("/?a=a!")])
+def test_a_value_that_may_hold_other_octets_than_it_shows_proves_nothing(request_):
+    routes = [a_route("gold", a_match(headers={"x-a": "a!"}), a_match(queries={"a": "a!"}), to=HERE), a_route("main", to=HERE)]
+    assert facts(decided(on_route("gold", OPEN), on_route("main", SHUT), routes=routes, request=request_))[:2] == ("rule.deny", "shop/main")
 
 
 def test_a_route_that_chooses_by_cookies_is_asked_where_cookies_are_taken_away():

@@ -5,12 +5,14 @@ import base64
 import inspect
 import json
 from collections import Counter
+from collections.abc import Callable
 from itertools import count
 from typing import Any, Final
 
 import pytest
 
 from authz.model.issuer import Issuer
+from authz.model.request import Request
 from authz.service.keyring import MOST_WAITING
 from authz.service.ports import FetchedKeys, FetchError
 from tests.builders import ISSUER, Installation, a_jwk, a_jwks, a_manifest, a_request, a_token, rsa_key
@@ -134,6 +136,19 @@ def test_eighteen_thousand_bad_signatures_under_a_known_key_cause_a_handful_of_f
     in_time(story)
 
 
+async def all_begun(check: Callable[[Request, float], Any], tokens: list[str]) -> tuple[list[asyncio.Future[Any]], list[Any]]:
+    """Those that wait, each since before the next one came, and what the others were answered."""
+    waiting, at_once = list[asyncio.Future[Any]](), list[Any]()
+    for token in tokens:
+        answer = check(a_request(token=token), 1.0)
+        if inspect.isawaitable(answer):
+            waiting.append(asyncio.ensure_future(answer))
+            await asyncio.sleep(0)
+        else:
+            at_once.append(answer)
+    return waiting, at_once
+
+
 @pytest.mark.parametrize("token", ["", FORGED], ids=["random keys", "bad signatures"])
 def test_a_flood_while_a_fetch_hangs_is_one_fetch_and_few_of_it_wait(token: str) -> None:
     """Each that waits is kept, and decided again once the fetch ends: thousands would hold up everybody else then."""
@@ -146,10 +161,7 @@ def test_a_flood_while_a_fetch_hangs_is_one_fetch_and_few_of_it_wait(token: str)
         await installation.clock.advance(31)
         before = len(installation.fetcher.asked)
         check = installation.checker.check
-        answers = [check(a_request(token=token or with_kid(f"random-{number}")), 1.0) for number in range(3000)]
-        waiting = [asyncio.ensure_future(each) for each in answers if inspect.isawaitable(each)]
-        at_once: list[Any] = [each for each in answers if not inspect.isawaitable(each)]
-        await settle()
+        waiting, at_once = await all_begun(check, [token or with_kid(f"random-{number}") for number in range(3000)])
         assert len(installation.fetcher.asked) - before == 1
         assert len(waiting) == MOST_WAITING
         assert not any(each.done() for each in waiting)
@@ -165,6 +177,28 @@ def test_a_flood_while_a_fetch_hangs_is_one_fetch_and_few_of_it_wait(token: str)
         assert inspect.isawaitable(again), "the next fetch has its own who wait"
         installation.fetcher.gate.set()
         assert (await again).reason.value == "token.key_unknown"
+
+    in_time(story)
+
+
+def test_who_goes_away_makes_room_for_another() -> None:
+    async def story() -> None:
+        installation = Installation(a_manifest(RULES))
+        installation.fetcher.answers[ISSUER] = keys()
+        installation.fetcher.gate = asyncio.Event()
+        known = next(each for each in installation.ring.all() if each.issuer == ISSUER)
+        waiting = [asyncio.ensure_future(asked(installation, a_token(jti=str(number)))) for number in range(MOST_WAITING)]
+        await settle()
+        assert known.waiting == MOST_WAITING
+        assert await reason(installation, a_token(jti="beyond")) == "keys.unavailable"
+        for each in waiting:
+            each.cancel()
+        await asyncio.gather(*waiting, return_exceptions=True)
+        assert known.waiting == 0
+        again = asyncio.ensure_future(asked(installation, a_token(jti="again")))
+        await settle()
+        installation.fetcher.gate.set()
+        assert (await again).reason.value == "rule.allow"
 
     in_time(story)
 

@@ -349,3 +349,25 @@ def test_a_signature_that_does_not_match_while_keys_are_being_fetched_is_undecid
 @pytest.mark.parametrize("odd", ["\ud800", "\x00", "é", "\U0010ffff"])
 def test_characters_that_no_token_has_are_no_fault_of_ours(odd: str) -> None:
     assert reason(Installation(rules(issuer_yaml())), token=f"{a_token()}{odd}") == "token.malformed"
+
+
+@pytest.mark.parametrize("scheme", ["Bearer", "bearer"])
+def test_a_scheme_is_one_place_in_whichever_case_it_is_written(scheme: str) -> None:
+    first = issuer_yaml(more=", tokenFrom: [{header: Authorization, scheme: Bearer}]")
+    second = other_yaml(a_jwks(a_jwk(rsa_key("two"))), more=f", tokenFrom: [{{header: Authorization, scheme: {scheme}}}]")
+    installation = Installation(
+        a_manifest(
+            f"""
+            hosts: [api.example.com]
+            audiences: [orders]
+            issuers: [{first}, {second}]
+            rules:
+            - name: all
+              allow:
+              - {{name: one, jwt: {{issuers: [idp], scopes: [admin]}}}}
+              - {{name: two, jwt: {{issuers: [other]}}}}
+              - {{name: anyone, anonymous: {{}}}}
+            """
+        )
+    )
+    assert installation.decide(a_request(token=a_token())).alternative == "anyone"

@@ -39,3 +39,20 @@ def test_the_sum_of_several_seconds_is_kept_until_somebody_asks_and_names_the_la
 def test_a_clock_that_is_set_back_begins_another_second() -> None:
     quota = Quota(1)
     assert [quota.takes("a", "x", now) for now in (10.0, 9.0, 9.5)] == [True, True, False]
+
+
+def test_allows_denials_and_faults_use_up_nothing_of_each_other() -> None:
+    quota = Quota(2)
+    assert sum(quota.takes(str(number), "rule.allow", 10.0, "allow") for number in range(100)) == 20
+    assert quota.takes("shop/orders", "rule.deny", 10.0)
+    assert quota.takes("", "internal.error", 10.0, "fault")
+
+
+def test_names_that_anybody_can_make_up_are_cut_and_kept_in_a_bounded_number() -> None:
+    quota = Quota(1)
+    for number in range(5000):
+        quota.takes(f"{number}/{'x' * 100_000}", "policy.mismatch", 10.0)
+    told = quota.left_out(11.0)
+    assert told["lines"] == 4990
+    assert len(str(told)) < 6000
+    assert {"policy": "", "reason": "others", "lines": 3990} in told["most"]  # type: ignore[operator]
