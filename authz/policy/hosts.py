@@ -4,13 +4,14 @@ import re
 from typing import Final
 
 from authz.model.operator import Operator
+from authz.policy import addresses
 
 MAX_HOST: Final = 253
 _LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
 _NAME: Final = re.compile(rf"{_LABEL}(?:\.{_LABEL})*")
 # A name that clients may ask for is wider than one that a policy may name: `_` is common in internal names.
 _ASKED: Final = re.compile(r"([a-z0-9](?:[a-z0-9_-]*[a-z0-9_])?(?:\.[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?)*)\.?(?::[0-9]{1,5})?")
-_ADDRESS_V6: Final = re.compile(r"(\[[0-9a-f:.]{2,45}\])(?::[0-9]{1,5})?")
+_ADDRESS_V6: Final = re.compile(r"\[([0-9a-f.]*:[0-9a-f:.]+)\](?::[0-9]{1,5})?")
 
 
 def canonical(host: str) -> str:
@@ -23,8 +24,11 @@ def canonical(host: str) -> str:
     """
     if len(host) > MAX_HOST + 7 or not host.isascii():
         return ""
-    found = _ASKED.fullmatch(host.lower()) or _ADDRESS_V6.fullmatch(host.lower())
-    return found.group(1) if found else ""
+    found = _ASKED.fullmatch(host.lower())
+    if found is not None:
+        return found.group(1)
+    found = _ADDRESS_V6.fullmatch(host.lower())
+    return f"[{found.group(1)}]" if found is not None and addresses.parse(found.group(1)) != addresses.UNKNOWN else ""
 
 
 def is_pattern(text: str) -> bool:
