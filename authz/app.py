@@ -90,7 +90,7 @@ class Service:
         self._routes: tuple[CoveredRoute, ...] = ()
         self._controller: Controller | None = None
         self._admin = HttpServer(admin_app(self._why_not_ready, self.metrics.text, CONTENT_TYPE, lambda: self._routes))
-        self._garbage = Garbage()
+        self._garbage = Garbage(lambda: self.metrics.answered)
         self._not_ready = "policies are being loaded"
 
     async def run(self, stopped: asyncio.Event, on_ready: Callable[[Running], None] = lambda running: None) -> None:
@@ -182,6 +182,7 @@ class Service:
 
     async def _apply(self, contents: Contents) -> None:
         began = time.perf_counter()
+        self._garbage.collect()
         report = await in_slices(self._updater.steps(contents.declared, contents.cluster))
         self._garbage.set_apart()
         self._routes = report.routes

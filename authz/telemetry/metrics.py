@@ -97,6 +97,11 @@ class Metrics:
             key = (shadow.policy, shadow.rule, word, shadow.decision.reason.value)
             self._shadows[key] = self._shadows.get(key, 0) + 1
 
+    @property
+    def answered(self) -> int:
+        """How many checks have been answered."""
+        return sum(self._checks)
+
     def fetched(self, issuer: str, *, ok: bool) -> None:
         """Count a fetch of an issuer's keys."""
         key = (issuer, "success" if ok else "failure")

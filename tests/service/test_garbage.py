@@ -50,6 +50,25 @@ def test_a_collection_waits_for_a_load_but_not_for_ever(garbage: Garbage) -> Non
     assert loaded
 
 
+def test_what_requests_leave_behind_is_never_taken_for_a_load() -> None:
+    """Else it would grow for a minute under the heaviest load, and be collected in one long go."""
+    answered = 0
+    Cycle.alive = 0
+    found = Garbage(lambda: answered)
+    found.start()
+    try:
+        for _ in range(3):
+            for _ in range(LOADING // 4):
+                answered += 1
+                kept = [Cycle() for _ in range(5)]
+                del kept
+            assert gc.get_count()[0] > LOADING
+            assert found.collect()
+            assert Cycle.alive == 0
+    finally:
+        found.stop()
+
+
 def test_afterwards_pythons_own_collector_is_back() -> None:
     found = Garbage()
     found.start()
