@@ -4,10 +4,12 @@ import asyncio
 import resource
 import time
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import grpc
+import pytest
 
 from authz.envoy.endpoint import Endpoint, WaitingRoom
 from authz.envoy.server import SERVICE, CheckServer, ServerLimits
@@ -74,6 +76,16 @@ def p99(times: list[float]) -> float:
     return sorted(times)[int(len(times) * 0.99) - 1]
 
 
+@pytest.fixture
+def collector() -> Iterator[None]:
+    """As in the service: a collection of what all the other tests left would stop everything for long."""
+    garbage = Garbage()
+    garbage.start()
+    yield
+    garbage.stop()
+
+
+@pytest.mark.usefixtures("collector")
 def test_at_five_times_its_capacity_the_stage_sheds_and_those_admitted_keep_their_time() -> None:
     async def story() -> None:
         journal = Journal()
@@ -101,10 +113,4 @@ def test_at_five_times_its_capacity_the_stage_sheds_and_those_admitted_keep_thei
         finally:
             await server.stop(0)
 
-    # As in the service: a collection of what all the other tests left would stop everything for long.
-    garbage = Garbage()
-    garbage.start()
-    try:
-        asyncio.run(asyncio.wait_for(story(), 30))
-    finally:
-        garbage.stop()
+    asyncio.run(asyncio.wait_for(story(), 30))
