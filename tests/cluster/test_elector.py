@@ -77,6 +77,8 @@ def test_a_leader_that_is_stopped_and_continued_never_shares_and_one_that_ends_h
     with contending(cluster, namespace, kubeconfig, tmp_path) as scene:
         scene.until(lambda: bool(scene.holder) and all(map(scene.is_noted, "abc")), START)
         first = scene.holder
+        # It has the Lease; that it knows is a moment later.
+        scene.until(lambda: any(name == first for _, name in scene.moments()), SLACK)
         scene.processes[first].send_signal(signal.SIGSTOP)
         stalled = scene.until(lambda: scene.holder not in ("", first), PACE.lease + PACE.retry * 2.2 + SLACK)
         assert stalled > PACE.lease - PACE.retry * 2, "its time was not left to it"
