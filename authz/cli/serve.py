@@ -141,7 +141,8 @@ def serve(**given: Any) -> int:  # noqa: ANN401 - what click gives
         operator = _with_cluster(mistakes, operator, given)
         everywhere: tuple[str, ...] = ()
         watched = mistakes.take("--watch-namespace", lambda: settings.namespaces(given["watch_namespace"]), everywhere)
-        namespace = given["namespace"] if given["namespace"] is not None else own_namespace()
+        own = own_namespace()
+        namespace = given["namespace"] if given["namespace"] is not None else own
         cluster = ClusterSettings(
             given["kubeconfig"],
             namespace,
@@ -150,7 +151,7 @@ def serve(**given: Any) -> int:  # noqa: ANN401 - what click gives
             given["kube_lenient_ca"],
             watched,
             # Kubernetes deletes what says that its owner is of another namespace.
-            given["replica_uid"] if own_namespace() in ("", namespace) else "",
+            given["replica_uid"] if own in ("", namespace) else "",
         )
     of_kube = {f"--{name.replace('_', '-')}": given[name] for name in _OF_KUBE}
     mistakes.take("--policies, --kube", lambda: settings.source(given["policies"], of_kube, kube=given["kube"]), None)

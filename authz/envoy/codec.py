@@ -16,7 +16,7 @@ from authz.envoy.pb import ext_authz_pb2 as pb
 from authz.model.decision import Allow, Decision, Deny
 from authz.model.request import Request
 from authz.policy.answers import INTERNAL_ERROR, with_instance
-from authz.policy.forwarding import ALWAYS_REMOVED, NEVER
+from authz.policy.forwarding import ALWAYS_REMOVED, NEVER_ANSWERED
 
 # google.rpc.Code: what gRPC clients of a denied call would be told.
 _UNAUTHENTICATED: Final = 16
@@ -25,8 +25,6 @@ _OVERWRITE: Final = pb.HeaderValueOption.OVERWRITE_IF_EXISTS_OR_ADD
 _REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,128}")
 # Envoy writes any number as it is, and a body even after 304, where none belongs.
 _STATUSES: Final = frozenset(range(300, 600)) - {304}
-# Of a denial: what belongs to one connection or frames the answer, or would tell a gRPC client another outcome.
-_UNANSWERED: Final = NEVER | {"grpc-message", "grpc-status"}
 # Control characters, CR and LF above all, would be written to the wire as they are.
 _UNSAFE: Final = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 
@@ -120,7 +118,7 @@ def _denied(deny: Deny, sent: Mapping[str, str]) -> bytes:
         answer.body = with_instance(deny.body, request_id) if known else deny.body
     ours = (*(("content-type",) if is_grpc else ()), *(("x-request-id",) if known else ()))
     for name, value in deny.headers:
-        if name not in _UNANSWERED and name not in ours:
+        if name not in NEVER_ANSWERED and name not in ours:
             _add(answer.headers, name, value)
     if known:
         _add(answer.headers, "x-request-id", request_id)

@@ -53,13 +53,13 @@ def lease_of(replica: Replica, seconds: int, renewed: str, uid: str = "") -> Obj
     }
 
 
-def replica_of(lease: Object, silent_since: str = "") -> Replica:
-    """Return the replica that a Lease speaks of, which is silent since then; "": it is heard."""
+def replica_of(lease: Object) -> Replica:
+    """Return the replica that a Lease speaks of."""
     told = lease["metadata"].get("annotations") or {}
     name = (lease.get("spec") or {}).get("holderIdentity") or lease["metadata"]["name"].removeprefix(_PREFIX)
     names = [each.partition("/") for each in str(told.get(_NOT_IN_USE, "")).split(",")]
     not_in_use = frozenset(PolicyName(namespace, policy) for namespace, slash, policy in names if slash)
-    return Replica(name, version_of(told.get(_VERSION)), not_in_use, silent_since)
+    return Replica(name, version_of(told.get(_VERSION)), not_in_use)
 
 
 def _listed(names: Iterable[PolicyName]) -> str:

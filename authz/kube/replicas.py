@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from authz.kube.api import Api, ApiError, Object
@@ -196,7 +196,8 @@ class Replicas:
             renewed = now - max(0.0, self._clock.time() - unix_time(stamp))
         else:
             renewed = now if stamp != (known.lease.get("spec") or {}).get("renewTime") else known.renewed
-        return _Sight(lease, renewed, now, replica_of(lease), replica_of(lease, whole_seconds(unix_time(stamp))))
+        heard = replica_of(lease)
+        return _Sight(lease, renewed, now, heard, replace(heard, silent_since=whole_seconds(unix_time(stamp))))
 
     async def _forget(self) -> None:
         """Delete what a replica left behind that ended without a word, one a minute."""

@@ -22,6 +22,8 @@ _ITEM_UNSAFE: Final = re.compile(r"[^\x21-\x7e]|[%,]")
 NEVER: Final = frozenset(
     ["connection", "content-length", "host", "keep-alive", "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade"]
 )
+# Of a denial also what would tell a gRPC client another outcome.
+NEVER_ANSWERED: Final = NEVER | {"grpc-message", "grpc-status"}
 
 
 def name_problem(name: str, extra: frozenset[str]) -> str:

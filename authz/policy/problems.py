@@ -208,7 +208,4 @@ def _answers(policy: Policy) -> Iterator[Problem]:
 
 
 # What the service says itself, and what frames the answer or belongs to the connection.
-_RESERVED = forwarding.NEVER | {
-    *("cache-control", "content-type", "retry-after", "www-authenticate", "x-request-id"),
-    *("grpc-message", "grpc-status"),
-}
+_RESERVED = forwarding.NEVER_ANSWERED | {"cache-control", "content-type", "retry-after", "www-authenticate", "x-request-id"}

@@ -180,15 +180,21 @@ class Judges:
                 yield Problem("AZ209", what, place, severity=Severity.WARNING)
         chooses_by = self._snapshot.routes.chooses_by
         compiled = self._snapshot.policies.get(str(policy.name))
-        rules = [rule for rule in policy.rules if rule.mode is Mode.ENFORCE]
-        touched = dict.fromkeys(header.name.lower() for rule in rules for header in rule.forward)
-        removes = compiled.removes if compiled is not None else frozenset[str]()
-        for name in (*touched, *sorted(removes), *ALWAYS_REMOVED):
+        for name, does in _changes(policy, compiled.removes if compiled is not None else ()).items():
             if name in chooses_by:
-                does = "this policy sets" if name in touched else "this policy takes away as a credential"
-                does = does if name in touched or name in removes else "every allow takes away"
                 what = f"the HTTPRoute {chooses_by[name]} chooses by {name}, which {does}: both ways must allow"
                 yield Problem("AZ210", f"{what}; match on another header there", ("spec", "rules"), severity=Severity.WARNING)
+
+
+def _changes(policy: Policy, removes: Iterable[str]) -> dict[str, str]:
+    """Return the headers that an answer changes, each with who does."""
+    rules = [rule for rule in policy.rules if rule.mode is Mode.ENFORCE]
+    found = {header.name.lower(): "this policy sets" for rule in rules for header in rule.forward}
+    for name in sorted(removes):
+        found.setdefault(name, "this policy takes away as a credential")
+    for name in ALWAYS_REMOVED:
+        found.setdefault(name, "every allow takes away")
+    return found
 
 
 def _remedy(policy: Policy) -> str:
