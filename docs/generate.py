@@ -138,8 +138,8 @@ def reasons() -> str:
     """Return the page of the reasons."""
     opening = (
         "Why a request was allowed or denied: in logs, metrics and `authz explain` by the first column, to clients by the fourth "
-        "(`code` of the answer's body; faults of a signature share one word, so that answers are no oracle). A policy's `denied` may "
-        "give a 401 or 403 another status and title; a 401 where no token would help is a 403."
+        "(`code` of the answer's body; faults of a signature share one word, and so do those of an API key, so that answers are no "
+        "oracle). A policy's `denied` may give a 401 or 403 another status and title; a 401 where no token would help is a 403."
     )
     head = ("Reason", "Status", "RFC 6750 `error`", "Clients see", "What to look at")
     denials = (
@@ -204,11 +204,19 @@ def _command(root: click.Context, name: str) -> str:
     command = cli.get_command(root, name)
     if command is None:
         raise LookupError(f"{name} is in COMMANDS of authz/cli/main.py and cannot be loaded")
-    context = click.Context(command, info_name=name, parent=root)
+    return "\n\n".join(_described(click.Context(command, info_name=name, parent=root)))
+
+
+def _described(context: click.Context) -> Iterator[str]:
+    """Yield what is said of a command, and then of each of its subcommands."""
+    command = context.command
     usage = f"```\n{context.command_path} {' '.join(command.collect_usage_pieces(context))}\n```"
     rows = [_option(each, context) for each in command.params if isinstance(each, click.Option)]
     options = table(("Option", "Environment", "Default", "Meaning"), rows) if rows else ""
-    return "\n\n".join(filter(None, [f"## authz {name}", usage, cleandoc(command.help or ""), options]))
+    yield "\n\n".join(filter(None, [f"## {context.command_path}", usage, cleandoc(command.help or ""), options.rstrip()]))
+    if isinstance(command, click.Group):
+        for name, each in sorted(command.commands.items()):
+            yield from _described(click.Context(each, info_name=name, parent=context))
 
 
 def _option(option: click.Option, context: click.Context) -> tuple[str, ...]:

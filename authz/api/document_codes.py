@@ -136,4 +136,14 @@ DOCUMENT_CODES: Final[dict[str, ProblemCode]] = {
         "The service failed where it looked at this policy. Any such fault is a bug: please report it, with the policy. The last version "
         "that was accepted stays in force; without one, its requests are answered 503.",
     ),
+    "AZ214": ProblemCode(
+        "Key record that cannot be used",
+        "A record of an API key has a mistake. It is left out, so that its key opens nothing; the others are used. The message never "
+        "shows what stands there. Mend the line that is named, or let `authz apikey hash` write the record anew.",
+    ),
+    "AZ215": ProblemCode(
+        "Key records that cannot be read",
+        "The text is no JSON Lines, JSON or YAML, or is larger than any list of keys: none of its keys is known from it. One record a "
+        "line in JSON, as `authz apikey generate --append` writes them, is the form for many keys.",
+    ),
 }

@@ -18,7 +18,7 @@ authz --help lists everything."""
 
 
 # Loaded when used: `authz validate` in an editor should not wait for the demo's Envoy types.
-COMMANDS = ("check", "crd", "demo", "explain", "selftest", "serve", "validate")
+COMMANDS = ("apikey", "check", "crd", "demo", "explain", "selftest", "serve", "validate")
 
 
 class _Commands(click.Group):

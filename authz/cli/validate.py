@@ -19,6 +19,8 @@ from authz.telemetry.terminal import plain
 _SHOWN_WIDTH = 160
 # Whether a target or a referenced text is there, only its cluster knows.
 _OF_CLUSTERS = frozenset({"AZ208", "AZ212"})
+# Problems of key records: their lines hold digests, or keys that somebody wrote there.
+_NOT_SHOWN = frozenset({"AZ214", "AZ215"})
 
 
 @click.command()
@@ -74,6 +76,8 @@ def text(problem: Problem) -> Sequence[str]:
 
 
 def _line(problem: Problem) -> str:
+    if problem.code in _NOT_SHOWN:
+        return ""
     try:
         lines = Path(problem.file).read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError):

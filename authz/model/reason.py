@@ -49,6 +49,12 @@ class Reason(StrEnum):
     IP_DENIED = "ip.denied", 403, "", "The caller's address is not permitted"
     IP_UNKNOWN = "ip.unknown", 403, "", "The caller's address is not permitted"
     HEADER_MISMATCH = "header.mismatch", 403, "", "The request is not permitted"
+    APIKEY_UNKNOWN = "apikey.unknown", 401, "", "The API key is not valid"
+    APIKEY_DISABLED = "apikey.disabled", 401, "", "The API key is not valid"
+    APIKEY_EXPIRED = "apikey.expired", 401, "", "The API key is not valid"
+    APIKEY_SCOPE = "apikey.scope", 403, "", "The API key lacks a scope"
+    EXPRESSION_FALSE = "expression.false", 403, "", "The request is not permitted"
+    EXPRESSION_ERROR = "expression.error", 403, "", "The request is not permitted"
     RULE_NONE = "rule.none", 403, "", "The request is not permitted"
     RULE_DENY = "rule.deny", 403, "", "The request is not permitted"
     PATH_AMBIGUOUS = "path.ambiguous", 400, "", "The request path is ambiguous"
@@ -68,8 +74,10 @@ class Reason(StrEnum):
 
     @property
     def public(self) -> str:
-        """The reason as clients see it. Signature faults share one word, so that answers are no oracle."""
-        return "token_invalid" if self in _SIGNATURE_FAULTS else self.value.replace(".", "_")
+        """The reason as clients see it. Signature faults share one word, and so do keys, so that answers are no oracle."""
+        return _SHARED.get(self) or self.value.replace(".", "_")
 
 
-_SIGNATURE_FAULTS = frozenset({Reason.TOKEN_ALGORITHM, Reason.TOKEN_DECRYPT, Reason.TOKEN_KEY_UNKNOWN, Reason.TOKEN_SIGNATURE})
+_SIGNATURE_FAULTS = (Reason.TOKEN_ALGORITHM, Reason.TOKEN_DECRYPT, Reason.TOKEN_KEY_UNKNOWN, Reason.TOKEN_SIGNATURE)
+_KEY_FAULTS = (Reason.APIKEY_UNKNOWN, Reason.APIKEY_DISABLED, Reason.APIKEY_EXPIRED)
+_SHARED = dict.fromkeys(_SIGNATURE_FAULTS, "token_invalid") | dict.fromkeys(_KEY_FAULTS, "key_invalid")

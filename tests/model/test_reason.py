@@ -101,6 +101,12 @@ def test_faults_of_the_signature_share_one_public_word():
     assert len({reason.sentence for reason in faults}) == 1
 
 
+def test_a_key_that_is_unknown_disabled_or_expired_reads_alike_for_the_client():
+    faults = {Reason.APIKEY_UNKNOWN, Reason.APIKEY_DISABLED, Reason.APIKEY_EXPIRED}
+    assert {reason.public for reason in faults} == {"key_invalid"}
+    assert len({(reason.status, reason.error, reason.sentence) for reason in faults}) == 1
+
+
 def test_other_public_words_tell_reasons_apart():
     assert Reason.TOKEN_EXPIRED.public == "token_expired"
     assert Reason.IP_DENIED.public == "ip_denied"
