@@ -5,12 +5,13 @@ No message shows what stands in a record: where a digest belongs, somebody may h
 
 import io
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any, Final
 
 from authz.api.key_record import record_of
-from authz.api.manifest import Document, Unreadable, documents
+from authz.api.manifest import Document, Place, Unreadable, documents
 from authz.model.api_key import KeyRecord
 from authz.model.problem import Problem
 
@@ -18,6 +19,7 @@ MAX_RECORDS: Final = 200_000
 MAX_CHARACTERS: Final = 128 * 1024 * 1024
 MAX_LINE: Final = 16 * 1024
 MAX_PROBLEMS: Final = 100
+_BLANK: Final = re.compile(r"[ \t\r\n]*")
 # What the reader of YAML says shows what stands there; this does not.
 _OF_YAML: Final = {
     "AZ103": "only what JSON can say is read: no tags, no merge keys, plain words as field names",
@@ -52,6 +54,10 @@ def each_record(text: str, origin: str) -> Iterator[KeyRecord | Problem]:
         yield _unreadable(f"larger than {MAX_CHARACTERS // 1024 // 1024} Mi characters; split it into several texts", origin)
     elif is_lines(text):
         yield from _of_lines(text, origin)
+    elif (array := _json_array(text)) is not None:
+        for value, (line, column) in array:
+            found = record_of(value)
+            yield found if isinstance(found, KeyRecord) else replace(found, path=(), file=origin, line=line, column=column)
     else:
         yield from _of_documents(text, origin)
 
@@ -83,10 +89,37 @@ def _of_line(line: str) -> KeyRecord | Problem:
     if len(line) > MAX_LINE:
         return Problem("AZ214", f"the line is longer than {MAX_LINE} characters; a record is one line, and short")
     try:
-        value = json.loads(line, object_pairs_hook=_members, parse_constant=_no_constant)
+        value = _DECODER.decode(line)
     except (ValueError, RecursionError):
         return Problem("AZ214", "the line is not a JSON object with each field once; write one record a line, whole")
     return record_of(value)
+
+
+def _json_array(text: str) -> list[tuple[Any, Place]] | None:
+    """Return the values of a JSON array, each with the place where it begins, or None where the text is none with one reading.
+
+    YAML would say the same, but not of a hundred thousand.
+    """
+    found: list[tuple[Any, Place]] = []
+    at, line, began, seen = _beyond(text, 0), 1, 0, 0
+    if text[at : at + 1] != "[" or text[at + 1 :].strip() == "]":
+        return None
+    while text[at : at + 1] in ("[", ",") and len(found) < MAX_RECORDS:
+        start = _beyond(text, at + 1)
+        line, began, seen = line + text.count("\n", seen, start), max(began, text.rfind("\n", seen, start) + 1), start
+        try:
+            value, end = _DECODER.raw_decode(text, start)
+        except (ValueError, RecursionError):
+            return None
+        found.append((value, (line, start - began + 1)))
+        at = _beyond(text, end)
+    return found if text[at : at + 1] == "]" and not text[at + 1 :].strip() else None
+
+
+def _beyond(text: str, at: int) -> int:
+    """Return where the white space that begins at `at` ends (RFC 8259 §2)."""
+    blank = _BLANK.match(text, at)
+    return blank.end() if blank else at
 
 
 def _members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -98,6 +131,9 @@ def _members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _no_constant(word: str) -> Any:  # noqa: ANN401 - never returns
     raise ValueError("no JSON")
+
+
+_DECODER: Final = json.JSONDecoder(object_pairs_hook=_members, parse_constant=_no_constant)
 
 
 def _of_documents(text: str, origin: str) -> Iterator[KeyRecord | Problem]:

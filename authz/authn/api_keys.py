@@ -8,7 +8,6 @@ import hmac
 from collections import Counter
 from collections.abc import Callable, Container, Iterable, Iterator
 from hashlib import sha256
-from itertools import islice
 from math import inf
 from typing import Final
 
@@ -44,7 +43,7 @@ class ApiKeys:
     """Keys that may be presented. Several may belong to one subscription.
 
     Attributes:
-        dropped: why records were not used, one sentence each.
+        dropped: why records were not used, one sentence each: the first hundred, and how many more.
     """
 
     __slots__ = ("_by_id", "_by_keyed", "_by_plain", "_digest_key", "dropped")
@@ -52,14 +51,14 @@ class ApiKeys:
     def __init__(self, records: Iterable[KeyRecord], digest_key: bytes = b"") -> None:
         kept, dropped = distinct(records)
         if not digest_key:
-            without = (each for each in kept if each.digest.kind is DigestKind.KEYED)
-            dropped = _bounded((*dropped, *(f"{each.id}: its digest is keyed, and no digest key is given" for each in without)))
+            keyed = (each.id for each in kept if each.digest.kind is DigestKind.KEYED)
+            dropped = (*dropped, *(f"{each}: its digest is keyed, and no digest key is given" for each in keyed))
             kept = [each for each in kept if each.digest.kind is DigestKind.PLAIN]
         self._by_id = {each.id: each for each in kept}
         self._by_plain = {each.digest.value: each for each in kept if each.digest.kind is DigestKind.PLAIN}
         self._by_keyed = {each.digest.value: each for each in kept if each.digest.kind is DigestKind.KEYED}
         self._digest_key = digest_key
-        self.dropped = dropped
+        self.dropped = dropped if len(dropped) <= _TOLD else (*dropped[:_TOLD], f"and {len(dropped) - _TOLD} further")
 
     def __len__(self) -> int:
         """How many keys there are."""
@@ -90,7 +89,7 @@ def distinct(records: Iterable[KeyRecord]) -> tuple[list[KeyRecord], tuple[str, 
     once = list(dict.fromkeys(records))
     ids, digests = Counter(each.id for each in once), Counter(each.digest.value for each in once)
     kept = [each for each in once if ids[each.id] == 1 and digests[each.digest.value] == 1]
-    return kept, _bounded(_doubts(once, ids, digests)) if len(kept) < len(once) else ()
+    return kept, tuple(_doubts(once, ids, digests)) if len(kept) < len(once) else ()
 
 
 def _doubts(records: Iterable[KeyRecord], ids: Counter[str], digests: Counter[bytes]) -> Iterator[str]:
@@ -103,13 +102,6 @@ def _doubts(records: Iterable[KeyRecord], ids: Counter[str], digests: Counter[by
             yield f"{each.id}: {ids[each.id]} different records have this id, so none counts; keep one"
         elif digests[each.digest.value] > 1:
             yield f"{each.id}: another record is of the same key, so neither counts; keep one"
-
-
-def _bounded(sentences: Iterable[str]) -> tuple[str, ...]:
-    found = iter(sentences)
-    told = list(islice(found, _TOLD))
-    further = sum(1 for _ in found)
-    return (*told, f"and {further} further") if further else tuple(told)
 
 
 def _octets(key: str) -> bytes | None:

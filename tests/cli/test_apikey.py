@@ -139,6 +139,30 @@ def test_a_secret_holds_the_record_under_the_label_that_policies_select(tmp_path
     assert list(canaries.found_in(file.read_text())) == []
 
 
+def test_the_guide_shows_what_the_commands_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    guide = (Path(__file__).parents[2] / "docs" / "api-keys.md").read_text(encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    Path("keys.jsonl").write_text(re.findall(r"^```json file=keys.jsonl\n(.*?)^```$", guide, re.MULTILINE | re.DOTALL)[0])
+    Path("digest.key").write_text("d" * 64)
+    Path("acme-primary.key").write_text("a" * 32)
+    Path("short.key").write_text("short")
+    (command, shown) = re.findall(r"^```console\n\$ authz (.*?)\n(.*?)^```$", guide, re.MULTILINE | re.DOTALL)[0]
+    assert authz(*command.split()).output == shown
+    commands = re.findall(r"^```sh\nauthz (.*?)\n```$", guide, re.MULTILINE)
+    for each in commands:
+        words = re.sub(r" >> \S+", "", each)
+        words, _, file = words.partition(" < ")
+        result = authz(*words.split(), stdin=Path(file).read_text() if file else None)
+        assert result.exit_code == 0, result.stderr
+        if file:
+            with Path("keys.jsonl").open("a") as end:
+                end.write(result.stdout)
+        else:
+            canaries.note(result.stdout.strip())
+    assert len(commands) == 5
+    assert len(read_records(Path("keys.jsonl").read_text(), "")[0]) == 6
+
+
 # hash
 
 

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from authz.cli.validate import text
+from authz.model.problem import Problem
 from tests.builders import a_manifest
 from tests.cli.command import RULES, authz, policies
 
@@ -176,3 +178,11 @@ def test_only_keys_that_are_fetched_must_come_over_https(tmp_path: Path, keys: s
     spec += "rules: [{name: all, allow: [{name: any, jwt: {issuers: [idp]}}]}]\n"
     result = authz("validate", policies(tmp_path, spec), "-o", "json")
     assert [each["code"] for each in json.loads(result.stdout)["problems"]].count("AZ321") == warned
+
+
+@pytest.mark.parametrize("code", ["AZ214", "AZ215"])
+def test_of_key_records_no_line_is_shown(code: str, tmp_path: Path) -> None:
+    file = tmp_path / "keys.jsonl"
+    file.write_text('{"key": "written by mistake"}\n')
+    (told,) = text(Problem(code, "never write a key", file=str(file), line=1, column=1))
+    assert told.endswith(f"{code} never write a key")
