@@ -1,19 +1,21 @@
 """What a directory, or a list of files and directories, holds now."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
 from authz.api.decode import read
+from authz.files.texts import FileTexts, Signature, real, signature
+from authz.model.cluster import Cluster
 from authz.model.declared import Contents, Declared, Stray
+from authz.model.policy import PolicyName
 from authz.model.problem import Problem
+from authz.model.reference import Reference
 from authz.service.ports import SourceError
 
 SUFFIXES: Final = frozenset({".yaml", ".yml", ".json"})
 MAX_BYTES: Final = 4 * 1024 * 1024
-
-Signature = tuple[int, int, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,32 +24,46 @@ class _File:
     found: tuple[Declared | Stray, ...]
     kept: tuple[Declared, ...]
 
+    @property
+    def held(self) -> list[Declared]:
+        """Everything that it declares, or declared before."""
+        return [*(each for each in self.found if isinstance(each, Declared)), *self.kept]
+
+    @property
+    def is_faulty(self) -> bool:
+        """Whether something in it cannot be read, and may hide anything."""
+        return any(isinstance(each, Stray) and each.is_fault for each in self.found)
+
+    def keeping(self, earlier: Iterable[Declared]) -> "_File":
+        """Return it with what was declared before, and is not now."""
+        names = {each.name for each in self.found if isinstance(each, Declared)}
+        return replace(self, kept=tuple(each for each in earlier if each.name not in names))
+
 
 class Reader:
-    """Reads the same places again and again; a file that did not change is not read again."""
+    """Reads the same places again and again; a file that did not change is not read again. Texts that policies refer to come with them."""
 
     def __init__(self, paths: Iterable[Path]) -> None:
         self._paths = tuple(paths)
         self._files: dict[Path, _File] = {}
+        self._texts = FileTexts(self._paths)
+        self._sound: dict[PolicyName, tuple[Reference, ...]] = {}
 
     def signatures(self) -> dict[Path, Signature]:
         """Return what tells whether anything changed. Raises SourceError."""
-        return {path: _signature(path) for path in _listed(self._paths)}
+        return {**self._texts.signatures(), **{path: signature(path) for path in _listed(self._paths)}}
 
     def seen(self) -> dict[Path, Signature]:
         """Return the signatures of the files as they were last read."""
-        return {path: file.signature for path, file in self._files.items()}
+        return {**self._texts.seen(), **{path: file.signature for path, file in self._files.items()}}
 
     def read(self) -> Contents:
         """Return what is there now. Raises SourceError where a named file or directory is not there at all."""
-        listed = _listed(self._paths)
-        still = frozenset(listed)
-        gone = [each for path, file in self._files.items() if path not in still for each in _held(file)]
-        files = {path: self._read(path, gone) for path in listed}
-        self._files = files
-        declared: dict[object, Declared] = {}
+        self._files = self._with_gone({path: self._read(path) for path in _listed(self._paths)})
+        files = self._of_policies()
+        declared: dict[PolicyName, Declared] = {}
         strays: list[Stray] = []
-        for file in files.values():
+        for file in files:
             for each in (*file.found, *file.kept):
                 if isinstance(each, Stray):
                     strays.append(each)
@@ -55,25 +71,44 @@ class Reader:
                     strays.append(_twice(each, declared[each.name]))
                 else:
                     declared[each.name] = each
-        return Contents(tuple(declared.values()), tuple(strays), len(files))
+        texts = self._texts.read(self._wanted(declared))
+        return Contents(tuple(declared.values()), tuple(strays), len(files), Cluster(texts=texts))
 
-    def _read(self, path: Path, gone: list[Declared]) -> _File:
-        signature, known = _signature(path), self._files.get(path)
-        if known is not None and known.signature == signature:
+    def _read(self, path: Path) -> _File:
+        now, known = signature(path), self._files.get(path)
+        if known is not None and known.signature == now:
             return known
-        found = tuple(_found(path))
+        file = _File(now, tuple(_found(path)), ())
         # A document that cannot be read hides what it held: what the file declared before, and does not now, stays.
-        kept: tuple[Declared, ...] = ()
-        if any(isinstance(each, Stray) and each.is_fault for each in found):
-            names = {each.name for each in found if isinstance(each, Declared)}
-            # A new file that cannot be read may be one that went, under another name.
-            earlier = _held(known) if known is not None else gone
-            kept = tuple(each for each in earlier if each.name not in names)
-        return _File(signature, found, kept)
+        return file.keeping(known.held) if known is not None and file.is_faulty else file
+
+    def _with_gone(self, files: dict[Path, _File]) -> dict[Path, _File]:
+        """Return the files: a new one that cannot be read may be one that went, under another name, unless a policy refers to it."""
+        gone = [each for path, file in self._files.items() if path not in files for each in file.held]
+        if not gone:
+            return files
+        texts = self._texts.files(_references(files.values()))
+        is_one = {path: path not in self._files and file.is_faulty and real(path) not in texts for path, file in files.items()}
+        return {path: file.keeping(gone) if is_one[path] else file for path, file in files.items()}
+
+    def _of_policies(self) -> list[_File]:
+        """Return the files that are not there for others to refer to: those hold no policy, and nothing in them is strange."""
+        texts = self._texts.files(_references(self._files.values()))
+        return [file for path, file in self._files.items() if file.held or not texts or real(path) not in texts]
+
+    def _wanted(self, declared: Mapping[PolicyName, Declared]) -> Iterator[Reference]:
+        """Yield what the policies refer to; of one that cannot be read now also what it did, for its last version is still in use."""
+        self._sound = {name: _of(each) if each.is_sound else self._sound.get(name, ()) for name, each in declared.items()}
+        for name, each in declared.items():
+            yield from dict.fromkeys((*_of(each), *self._sound[name]))
 
 
-def _held(file: _File) -> list[Declared]:
-    return [*(each for each in file.found if isinstance(each, Declared)), *file.kept]
+def _of(each: Declared) -> tuple[Reference, ...]:
+    return each.policy.references if each.policy is not None else ()
+
+
+def _references(files: Iterable[_File]) -> set[Reference]:
+    return {reference for file in files for each in file.held for reference in _of(each)}
 
 
 def _found(path: Path) -> list[Declared | Stray]:
@@ -135,11 +170,3 @@ def _below(directory: Path, root: Path, seen: set[Path]) -> list[Path]:
         elif entry.suffix in SUFFIXES:
             found.append(entry)
     return found
-
-
-def _signature(path: Path) -> Signature:
-    try:
-        stat = path.stat()
-    except OSError:
-        return (0, 0, 0)
-    return (stat.st_mtime_ns, stat.st_size, stat.st_ino)

@@ -7,7 +7,8 @@ from typing import Final
 
 from watchfiles import awatch
 
-from authz.files.directory import Reader, Signature
+from authz.files.directory import Reader
+from authz.files.texts import Signature
 from authz.model.declared import Contents
 from authz.service.ports import SourceError
 

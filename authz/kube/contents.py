@@ -4,21 +4,32 @@ from collections.abc import Iterable
 
 from authz.model.cluster import Cluster
 from authz.model.declared import Contents, Declared
-from authz.model.reference import Reference
+from authz.model.reference import Reference, Selection
 from authz.service.slices import Steps
 from authz.service.standing import WatchState
 
 
-def permitted(declared: Iterable[Declared], cluster: Cluster) -> Steps[set[Reference]]:
-    """Return the steps that come to what policies refer to and may: nothing else is even looked at."""
-    found: set[Reference] = set()
+def permitted(declared: Iterable[Declared], cluster: Cluster) -> Steps[set[Reference | Selection]]:
+    """Return the steps that come to what policies refer to and may: nothing else is even looked at. Secrets are chosen at home."""
+    found: set[Reference | Selection] = set()
     for each in declared:
-        for issuer in each.policy.issuers if each.policy is not None else ():
-            for ref in issuer.references:
-                if cluster.permits(each.name.namespace, ref.kind, ref.namespace, ref.name):
-                    found.add(ref)
+        own = each.name.namespace
+        if each.policy is not None:
+            found.update(ref for ref in each.policy.references if cluster.permits(own, ref.kind, ref.namespace, ref.name))
+            found.update(one for one in each.policy.selections if one.namespace == own)
         yield
     return found
+
+
+def divided(wanted: Iterable[Reference | Selection]) -> tuple[set[Reference], set[Selection]]:
+    """Return the references, and the choices."""
+    references, selections = set[Reference](), set[Selection]()
+    for each in wanted:
+        if isinstance(each, Reference):
+            references.add(each)
+        else:
+            selections.add(each)
+    return references, selections
 
 
 def is_same(one: Contents, other: Contents) -> bool:

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
 from authz.kube.api import Api, Object
-from authz.kube.contents import by_kind, is_same, permitted
+from authz.kube.contents import by_kind, divided, is_same, permitted
 from authz.kube.decoding import Decoded
 from authz.kube.followed import Followed
 from authz.kube.last_known import LastKnown, Objects
@@ -15,7 +15,7 @@ from authz.kube.texts import Texts
 from authz.model.cluster import Cluster
 from authz.model.declared import Contents, Declared, Stray
 from authz.model.policy import PolicyName
-from authz.model.reference import Reference
+from authz.model.reference import Reference, Selection
 from authz.service.ports import Clock, SourceError
 from authz.service.slices import Steps, in_slices
 from authz.service.standing import WatchState
@@ -57,7 +57,7 @@ class KubeSource:
         self._decoded = Decoded()
         self._handed: Contents | None = None
         self._dealt_with: Contents | None = None
-        self._in_use: frozenset[Reference] = frozenset()
+        self._in_use: frozenset[Reference | Selection] = frozenset()
         self._known_since = 0.0
         self._was_restored = False
         self._version_of_last = ""
@@ -155,7 +155,7 @@ class KubeSource:
         # A text that nobody answers for must not keep everybody waiting: its policies answer 503 meanwhile.
         return self._texts.are_answered or self._clock.time() - self._known_since >= FIRST_LOOK
 
-    def use(self, references: frozenset[Reference]) -> None:
+    def use(self, references: frozenset[Reference | Selection]) -> None:
         """Follow these too: versions of policies are in use that refer to them, though newer ones do not."""
         if references != self._in_use:
             self._in_use = references
@@ -166,12 +166,13 @@ class KubeSource:
         found = yield from self._decoded.policies(self.policies.store)
         declared = tuple(each for each in found if isinstance(each, Declared))
         grants = self._decoded.grants(self._grants.store)
-        references = yield from permitted(declared, Cluster(grants=grants))
-        references |= self._in_use
-        self._texts.follow(references)
+        wanted = yield from permitted(declared, Cluster(grants=grants))
+        references, selections = divided(wanted | self._in_use)
+        self._texts.follow(references, selections)
         listed = {name: each.store.get(str(name)) for name, each in self._gateways.items()}
         routes = yield from self._decoded.routes(self._routes.store if self._routes else {}, listed)
-        cluster = Cluster(routes, frozenset(name for name in listed if listed[name]), grants, self._texts.of(references))
+        selected = yield from self._texts.selected(selections)
+        cluster = Cluster(routes, frozenset(name for name in listed if listed[name]), grants, self._texts.of(references), selected)
         self._unsaved.set()
         return Contents(declared, tuple(each for each in found if isinstance(each, Stray)), cluster=cluster, is_restored=self.is_restored)
 

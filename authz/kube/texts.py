@@ -1,4 +1,4 @@
-"""Texts in Secrets and ConfigMaps that policies refer to. Each object is followed by itself, and only while somebody refers to it."""
+"""Texts in Secrets and ConfigMaps that policies refer to. Each object or choice is followed by itself, and only while it is asked for."""
 
 import asyncio
 import base64
@@ -6,13 +6,16 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
 from authz.kube.api import Api
+from authz.kube.chosen import Chosen
 from authz.kube.reflector import Pace, Reflector
-from authz.model.reference import Missing, Reference
+from authz.model.reference import Missing, Reference, Selection, Text
 from authz.service.ports import Clock
+from authz.service.slices import Steps
 from authz.service.standing import WatchState
 
 _PLURALS: Final = {"Secret": "secrets", "ConfigMap": "configmaps"}
 _Named = tuple[str, str, str]
+_UNLABELLED: Final = Missing("without a label every Secret of the namespace would be chosen; name one")
 
 
 class Texts:
@@ -24,23 +27,37 @@ class Texts:
         self._changed = changed
         self._pace = pace
         self.took_up_more = False
-        self._followed: dict[_Named, tuple[Reflector, asyncio.Task[None]]] = {}
+        self._followed: dict[_Named | Selection, tuple[Reflector, asyncio.Task[None]]] = {}
+        self._chosen: dict[Selection, Chosen] = {}
 
-    def follow(self, references: Iterable[Reference]) -> None:
-        """Follow the objects of these references from now on, and no others."""
-        wanted = {(each.kind, each.namespace, each.name) for each in references}
+    def follow(self, references: Iterable[Reference], selections: Iterable[Selection] = ()) -> None:
+        """Follow the objects of these references and these choices of Secrets from now on, and no others. No cluster holds files."""
+        chosen = {each for each in selections if each.labels}
+        wanted: set[_Named | Selection] = {
+            *chosen,
+            *((each.kind, each.namespace, each.name) for each in references if each.kind in _PLURALS),
+        }
         self.took_up_more = not wanted <= self._followed.keys()
-        for named in list(self._followed):
-            if named not in wanted:
-                self._followed.pop(named)[1].cancel()
-        for kind, namespace, name in wanted - self._followed.keys():
-            narrow, path = self._api.narrowed(fieldSelector=f"metadata.name={name}"), f"/api/v1/namespaces/{namespace}/{_PLURALS[kind]}"
-            reflector = Reflector(narrow, path, self._clock, self._changed, self._pace)
-            self._followed[kind, namespace, name] = reflector, asyncio.create_task(reflector.run())
+        for each in list(self._followed):
+            if each not in wanted:
+                self._followed.pop(each)[1].cancel()
+        self._chosen = {each: self._chosen.get(each) or Chosen(each) for each in chosen}
+        for each in wanted - self._followed.keys():
+            reflector = self._reflector(each)
+            self._followed[each] = reflector, asyncio.create_task(reflector.run())
+
+    def _reflector(self, each: _Named | Selection) -> Reflector:
+        if isinstance(each, Selection):
+            kind, namespace = "Secret", each.namespace
+            narrow = self._api.narrowed(labelSelector=",".join(f"{key}={value}" for key, value in each.labels))
+        else:
+            kind, namespace, name = each
+            narrow = self._api.narrowed(fieldSelector=f"metadata.name={name}")
+        return Reflector(narrow, f"/api/v1/namespaces/{namespace}/{_PLURALS[kind]}", self._clock, self._changed, self._pace)
 
     @property
     def are_answered(self) -> bool:
-        """Whether it is known of each object whether it is there."""
+        """Whether it is known of each object whether it is there, and of each choice what it comes to."""
         return all(reflector.is_answered for reflector, _ in self._followed.values())
 
     def of(self, references: Iterable[Reference]) -> Mapping[Reference, str | Missing]:
@@ -63,23 +80,41 @@ class Texts:
             return Missing(f"{what}: the operator grants get, list and watch on {plural} {reference.name} there (chart: references)")
         return None
 
+    def selected(self, selections: Iterable[Selection]) -> Steps[Mapping[Selection, tuple[Text, ...] | Missing]]:
+        """Return the steps that come to what is known of these choices: their texts, or why there are none."""
+        found: dict[Selection, tuple[Text, ...] | Missing] = {}
+        for each in selections:
+            followed = self._followed.get(each)
+            if not each.labels:
+                found[each] = _UNLABELLED
+            elif followed is not None and followed[0].is_synced:
+                found[each] = yield from self._chosen[each].texts(followed[0].store)
+            elif followed is not None and followed[0].refusal == 403:
+                what = f"the service may not read {each}"
+                found[each] = Missing(f"{what}: the operator grants get, list and watch on secrets there (chart: keySecrets.namespaces)")
+        return found
+
     def states(self) -> list[WatchState]:
-        """Return how well each object is followed."""
+        """Return how well each object and each choice is followed."""
         return [reflector.state() for reflector, _ in self._followed.values()]
 
     def public(self) -> dict[str, dict[str, Any]]:
         """Return the ConfigMaps, by namespace/name: what a snapshot on disk may hold. Secrets are never among them."""
         found = {}
-        for (kind, namespace, name), (reflector, _) in self._followed.items():
-            if kind == "ConfigMap" and f"{namespace}/{name}" in reflector.store:
-                found[f"{namespace}/{name}"] = reflector.store[f"{namespace}/{name}"]
+        for key, reflector in self._config_maps():
+            if key in reflector.store:
+                found[key] = reflector.store[key]
         return found
 
     def restore(self, config_maps: Mapping[str, dict[str, Any]]) -> None:
         """Begin with ConfigMaps that were known at an earlier time."""
-        for (kind, namespace, name), (reflector, _) in self._followed.items():
-            if kind == "ConfigMap" and f"{namespace}/{name}" in config_maps:
-                reflector.restore({f"{namespace}/{name}": config_maps[f"{namespace}/{name}"]})
+        for key, reflector in self._config_maps():
+            if key in config_maps:
+                reflector.restore({key: config_maps[key]})
+
+    def _config_maps(self) -> list[tuple[str, Reflector]]:
+        named = [(each, reflector) for each, (reflector, _) in self._followed.items() if not isinstance(each, Selection)]
+        return [(f"{namespace}/{name}", reflector) for (kind, namespace, name), reflector in named if kind == "ConfigMap"]
 
     async def close(self) -> None:
         """Follow nothing any more."""

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from authz.model.policy import PathKind, PathMatch, PolicyName
-from authz.model.reference import Missing, Reference
+from authz.model.reference import Missing, Reference, Selection, Text
 
 EVERY_HOST = "*"
 
@@ -104,12 +104,14 @@ class Cluster:
         gateways: the listed Gateways that there are.
         grants: who may refer to what in another namespace; None: everybody to everything, as for files.
         texts: what is referred to; what is not here has not been read yet.
+        selected: of each choice every entry of every chosen Secret, sorted by origin; what is not here has not been read yet.
     """
 
     routes: tuple[Route, ...] = ()
     gateways: frozenset[PolicyName] = frozenset()
     grants: frozenset[Grant] | None = None
     texts: Mapping[Reference, str | Missing] = field(default_factory=dict, repr=False)
+    selected: Mapping[Selection, tuple[Text, ...] | Missing] = field(default_factory=dict, repr=False)
 
     def permits(self, out_of: str, kind: str, namespace: str, name: str) -> bool:
         """Return whether an AuthPolicy of namespace `out_of` may refer to an object."""

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from authz.model.issuer import Issuer
+from authz.model.reference import Reference, Selection
 
 
 class Mode(StrEnum):
@@ -198,7 +199,17 @@ class Policy:
     @property
     def refers(self) -> bool:
         """Whether it depends on what other objects say."""
-        return bool(self.definitions_from) or any(issuer.references for issuer in self.issuers)
+        return bool(self.definitions_from or self.references or self.selections)
+
+    @property
+    def references(self) -> tuple[Reference, ...]:
+        """The texts that it needs itself; those of its definers are theirs."""
+        return tuple(reference for issuer in self.issuers for reference in issuer.references)
+
+    @property
+    def selections(self) -> tuple[Selection, ...]:
+        """The Secrets that it chooses by labels."""
+        return ()
 
     @property
     def only_defines(self) -> bool:

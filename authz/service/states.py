@@ -9,7 +9,7 @@ from authz.model.declared import Declared
 from authz.model.operator import Operator
 from authz.model.policy import Mode, Policy, PolicyName, Target, TargetKind
 from authz.model.problem import Problem, Severity
-from authz.model.reference import Reference
+from authz.model.reference import Reference, Selection
 from authz.policy import paths
 from authz.policy.forwarding import ALWAYS_REMOVED
 from authz.policy.snapshot import Snapshot
@@ -36,6 +36,7 @@ class State:
         overridden: of those, the ones where an older or higher policy's rules decide instead, with that policy's name.
         outranked: whether older policies decide for everything that it claims.
         references: what the version in use refers to.
+        selections: the Secrets that it chooses.
         only_defines: whether it decides nothing and holds definitions for others.
     """
 
@@ -53,6 +54,12 @@ class State:
     outranked: bool = False
     only_defines: bool = False
     references: tuple[Reference, ...] = ()
+    selections: tuple[Selection, ...] = ()
+
+    @property
+    def wanted(self) -> tuple[Reference | Selection, ...]:
+        """All that the version in use needs of other objects."""
+        return (*self.references, *self.selections)
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +120,8 @@ class Judges:
             overridden=tuple(self._overridden(known, gateways)) if known is not None else (),
             outranked=known is not None and self._is_outranked(known),
             only_defines=known is not None and known.only_defines,
-            references=tuple(ref for issuer in used.policy.issuers for ref in issuer.references) if used.policy is not None else (),
+            references=used.policy.references if used.policy is not None else (),
+            selections=used.policy.selections if used.policy is not None else (),
         )
 
     def still_holds(self, state: State) -> bool:
