@@ -87,7 +87,22 @@ def test_no_role_has_a_star_and_none_reads_every_secret(path: Any) -> None:
     for each in objects(yaml.safe_load(path.read_text())):
         for rule in each.get("rules", ()) if each["kind"] in ("Role", "ClusterRole") else ():
             assert "*" not in json.dumps(rule)
-            assert rule.get("resourceNames") or not {"secrets", "configmaps"} & set(rule["resources"])
+            is_asked_for = each["metadata"]["name"].endswith("-key-secrets") and path.stem == "key-secrets-values"
+            assert rule.get("resourceNames") or is_asked_for or not {"secrets", "configmaps"} & set(rule["resources"])
+
+
+def test_every_secret_is_read_only_in_the_namespaces_where_policies_choose_them() -> None:
+    found = of_feature("key-secrets")
+    roles = [each for each in found if each["kind"] == "Role" and each["metadata"]["name"] == "auth-system-authz-ingress-authz-key-secrets"]
+    assert [each["metadata"]["namespace"] for each in roles] == ["shop", "partners"]
+    assert all(each["rules"] == [{"apiGroups": [""], "resources": ["secrets"], "verbs": READ}] for each in roles)
+    bindings = [each for each in found if each["kind"] == "RoleBinding" and each["metadata"]["name"].endswith("-key-secrets")]
+    assert [each["metadata"]["namespace"] for each in bindings] == ["shop", "partners"]
+    account = only(found, "ServiceAccount")["metadata"]
+    for each in bindings:
+        assert each["roleRef"]["name"] == roles[0]["metadata"]["name"]
+        assert [(one["name"], one["namespace"]) for one in each["subjects"]] == [(account["name"], account["namespace"])]
+    assert not [each for each in objects() if "key-secrets" in each["metadata"]["name"]]
 
 
 def test_every_binding_is_of_a_role_of_the_chart_to_its_account() -> None:

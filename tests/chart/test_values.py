@@ -234,6 +234,8 @@ def test_the_schema_knows_nothing_that_values_do_not_have() -> None:
         ({"clientAddress": {"how": "Guess"}}, "at '/clientAddress/how'"),
         ({"networkPolicy": {"enabled": True}}, "at '/networkPolicy/gateways'"),
         ({"references": [{"namespace": "shop", "secrets": ["A_B"]}]}, "at '/references/0/secrets/0'"),
+        ({"keySecrets": {"namespaces": ["A_B"]}}, "at '/keySecrets/namespaces/0'"),
+        ({"keySecrets": {"namespaces": ["shop", "shop"]}}, "at '/keySecrets/namespaces'"),
         ({"replicas": "two"}, "at '/replicas'"),
         ({"podDisruptionBudget": {"maxUnavailable": "half"}}, "at '/podDisruptionBudget/maxUnavailable'"),
         ({"test": {"expect": ["perhaps GET https://a.example.com/"]}}, "at '/test/expect/0'"),
