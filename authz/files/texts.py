@@ -4,6 +4,7 @@ import os
 import stat
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from errno import EIO, EMFILE, ENFILE, ENOENT, ENOMEM, ESTALE
 from pathlib import Path
 from typing import Final
 
@@ -12,6 +13,8 @@ from authz.model.reference import FILE, Missing, Reference
 MAX_BYTES: Final = 32 * 1024 * 1024
 # Not a link that took the file's place meanwhile, nor a pipe, on which opening would wait.
 _FLAGS: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+# What keeps a file from being read for a while: it is tried again at the next look, though the file stays what it is.
+_PASSING: Final = frozenset({EIO, EMFILE, ENFILE, ENOMEM, ESTALE})
 
 Signature = tuple[int, int, int, int]
 NOWHERE: Final = (0, 0, 0, 0)
@@ -75,7 +78,10 @@ class FileTexts:
             return _Read(now, where)
         if known is not None and known.signature == now != NOWHERE:
             return known
-        text = _text(reference, where)
+        try:
+            text = _text(reference, _data(where))
+        except OSError as fault:
+            return _Read(NOWHERE if fault.errno in _PASSING else now, _unreadable(reference, fault))
         # What was written anew as it was is the same text for everybody who has made something of it.
         return _Read(now, known.text if known is not None and known.text == text else text)
 
@@ -112,13 +118,13 @@ def _located(reference: Reference, roots: tuple[Path, ...]) -> Path | Missing:
     return where
 
 
-def _text(reference: Reference, where: Path) -> str | Missing:
-    try:
-        data = _data(where)
-    except FileNotFoundError:
+def _unreadable(reference: Reference, fault: OSError) -> Missing:
+    if fault.errno == ENOENT:
         return Missing(f"{reference}: there is no such file; create it, or correct the name")
-    except OSError as fault:
-        return Missing(f"{reference}: it cannot be read: {fault.strerror}; put a file there that the service may read")
+    return Missing(f"{reference}: it cannot be read: {fault.strerror}; put a file there that the service may read")
+
+
+def _text(reference: Reference, data: bytes | None) -> str | Missing:
     if data is None:
         return Missing(f"{reference}: it is no regular file; put one there")
     if len(data) > MAX_BYTES:

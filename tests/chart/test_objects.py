@@ -94,10 +94,10 @@ def test_no_role_has_a_star_and_none_reads_every_secret(path: Any) -> None:
 def test_every_secret_is_read_only_in_the_namespaces_where_policies_choose_them() -> None:
     found = of_feature("key-secrets")
     roles = [each for each in found if each["kind"] == "Role" and each["metadata"]["name"] == "auth-system-authz-ingress-authz-key-secrets"]
-    assert [each["metadata"]["namespace"] for each in roles] == ["shop", "partners"]
+    assert [each["metadata"]["namespace"] for each in roles] == ["shop", "platform"]
     assert all(each["rules"] == [{"apiGroups": [""], "resources": ["secrets"], "verbs": READ}] for each in roles)
     bindings = [each for each in found if each["kind"] == "RoleBinding" and each["metadata"]["name"].endswith("-key-secrets")]
-    assert [each["metadata"]["namespace"] for each in bindings] == ["shop", "partners"]
+    assert [each["metadata"]["namespace"] for each in bindings] == ["shop", "platform"]
     account = only(found, "ServiceAccount")["metadata"]
     for each in bindings:
         assert each["roleRef"]["name"] == roles[0]["metadata"]["name"]

@@ -5,6 +5,7 @@ import os
 import sys
 from collections.abc import Callable
 from dataclasses import replace
+from errno import EMFILE
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -152,6 +153,21 @@ def test_signatures_tell_of_every_change(tmp_path: Path) -> None:
     assert seen[0] == seen[-1]
     reader.read([])
     assert reader.signatures() == {}
+
+
+def test_what_could_not_be_read_for_a_moment_is_tried_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "a").write_text("text")
+    reference, reader = a_file(tmp_path, "a"), FileTexts([tmp_path])
+
+    def fails(where: Path) -> bytes:
+        raise OSError(EMFILE, os.strerror(EMFILE))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(texts, "_data", fails)
+        assert "Too many open files" in why(reader.read([reference])[reference])
+    assert reader.signatures() != reader.seen()
+    assert reader.read([reference]) == {reference: "text"}
+    assert reader.signatures() == reader.seen()
 
 
 def test_what_is_no_file_is_left_to_others(tmp_path: Path) -> None:
