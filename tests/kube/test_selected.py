@@ -218,7 +218,7 @@ def test_a_choice_that_nobody_makes_any_more_is_not_followed() -> None:
 
 def test_a_named_secret_and_a_choice_that_has_it_are_two_things_and_files_are_none() -> None:
     named = Reference("Secret", "shop", "acme", "a")
-    wanted = frozenset({SELECTION, named, Reference("File", "", "acme.jsonl", "/policies")})
+    wanted: frozenset[Reference | Selection] = frozenset({SELECTION, named, Reference("File", "", "acme.jsonl", "/policies")})
 
     async def story() -> None:
         async with following(listed(policy("a", 1)), apart={"secrets": [listed(secret("acme", a="1"))]}) as source:
