@@ -4,12 +4,14 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from authz.api import v1alpha1
-from authz.model.issuer import AUTHORIZATION_BEARER, Issuer, KeySource, Place, PlaceKind, token_type
+from authz.api import definitions, v1alpha1
+from authz.model.certificate import CertificateIdentity
+from authz.model.issuer import AUTHORIZATION_BEARER, Issuer, KeySource, token_type
 from authz.model.policy import (
     AddressCondition,
-    AddressRange,
     Answer,
+    ApiKeyCondition,
+    CertificateCondition,
     ClaimCondition,
     ClaimMatch,
     Denied,
@@ -30,8 +32,8 @@ from authz.model.policy import (
 from authz.model.reference import Reference
 
 
-def policy_of(name: PolicyName, generation: int, spec: v1alpha1.AuthPolicySpec, created: str = "") -> Policy:
-    """Return the policy that a valid spec declares."""
+def policy_of(name: PolicyName, generation: int, spec: v1alpha1.AuthPolicySpec, created: str = "", directory: str = "") -> Policy:
+    """Return the policy that a valid spec declares. `directory`: of its file, where it stands in one."""
     return Policy(
         name=name,
         generation=generation,
@@ -44,10 +46,15 @@ def policy_of(name: PolicyName, generation: int, spec: v1alpha1.AuthPolicySpec, 
         definitions_from=tuple(PolicyName(ref.namespace, ref.name) for ref in spec.definitions_from or ()),
         audiences=tuple(spec.audiences or ()),
         issuers=tuple(_issuer(issuer, name.namespace) for issuer in spec.issuers or ()),
-        deny=tuple(_deny(item) for item in spec.deny or ()),
-        rules=tuple(_rule(rule) for rule in spec.rules or ()),
+        deny=tuple(_item(item, name) for item in spec.deny or ()),
+        rules=tuple(_rule(rule, name) for rule in spec.rules or ()),
         denied=_denied(spec.denied) if spec.denied else Denied(),
         created=created,
+        api_keys=tuple(definitions.key_set(each, name.namespace, directory) for each in spec.api_keys or ()),
+        certificate_authorities=tuple(
+            definitions.authority(each, name.namespace, directory) for each in spec.certificate_authorities or ()
+        ),
+        ip_sets=tuple(definitions.ip_set(each) for each in spec.ip_sets or ()),
     )
 
 
@@ -95,7 +102,7 @@ def _issuer(written: v1alpha1.Issuer, namespace: str) -> Issuer:
         token_types=frozenset(token_type(each) for each in written.token_types),
         max_lifetime=written.max_lifetime_seconds,
         max_age=written.max_age_seconds,
-        places=tuple(_place(place) for place in written.token_from) if written.token_from else (AUTHORIZATION_BEARER,),
+        places=tuple(definitions.place(each) for each in written.token_from) if written.token_from else (AUTHORIZATION_BEARER,),
         ca_from=_reference(written.ca_ref, namespace),
     )
 
@@ -104,22 +111,14 @@ def _reference(written: v1alpha1.JwksRef | v1alpha1.CaRef | None, namespace: str
     return Reference(written.kind, written.namespace or namespace, written.name, written.key) if written else None
 
 
-def _place(written: v1alpha1.TokenPlace) -> Place:
-    if written.header is not None:
-        return Place(PlaceKind.HEADER, written.header.lower(), written.scheme or "")
-    if written.query is not None:
-        return Place(PlaceKind.QUERY, written.query)
-    return Place(PlaceKind.COOKIE, written.cookie or "")
-
-
-def _rule(written: v1alpha1.Rule) -> Rule:
+def _rule(written: v1alpha1.Rule, policy: PolicyName) -> Rule:
     forward = written.forward or v1alpha1.Forward()
     return Rule(
         name=written.name,
         mode=Mode(written.mode),
         matches=tuple(_match(match) for match in written.matches or ()),
-        deny=tuple(_deny(item) for item in written.deny or ()),
-        allow=tuple(_allow(item) for item in written.allow),
+        deny=tuple(_item(item, policy) for item in written.deny or ()),
+        allow=tuple(_item(item, policy) for item in written.allow),
         forward=tuple(_forwarded(header) for header in forward.headers or ()),
         keep_credentials=forward.credentials == "Keep",
         denied=_denied(written.denied) if written.denied else None,
@@ -131,23 +130,27 @@ def _match(written: v1alpha1.RequestMatch) -> RequestMatch:
     return RequestMatch(path, tuple(written.methods or ()))
 
 
-def _allow(written: v1alpha1.Allow) -> Item:
+def _item(written: v1alpha1.Allow | v1alpha1.Deny, policy: PolicyName) -> Item:
+    key, certificate = written.api_key, written.client_certificate
     return Item(
         name=written.name,
-        anonymous=written.anonymous is not None,
+        anonymous=isinstance(written, v1alpha1.Allow) and written.anonymous is not None,
         jwt=_jwt(written.jwt) if written.jwt else None,
         addresses=_addresses(written.client_ip) if written.client_ip else None,
         headers=_headers(written.headers),
+        # Without scopes of its own the item asks for a key that was made for this API.
+        api_key=ApiKeyCondition(key.from_, tuple(key.scopes or (policy.name,))) if key else None,
+        certificate=_certificate(certificate) if certificate else None,
+        when=written.when or "",
     )
 
 
-def _deny(written: v1alpha1.Deny) -> Item:
-    return Item(
-        name=written.name,
-        jwt=_jwt(written.jwt) if written.jwt else None,
-        addresses=_addresses(written.client_ip) if written.client_ip else None,
-        headers=_headers(written.headers),
-    )
+def _certificate(written: v1alpha1.ClientCertificate) -> CertificateCondition:
+    return CertificateCondition(written.authority, tuple(_identity(each) for each in written.identities or ()))
+
+
+def _identity(written: v1alpha1.Identity) -> CertificateIdentity:
+    return CertificateIdentity(**{name: value or "" for name, value in written.model_dump().items()})
 
 
 def _jwt(written: v1alpha1.Jwt) -> JwtCondition:
@@ -163,8 +166,7 @@ def _jwt(written: v1alpha1.Jwt) -> JwtCondition:
 
 
 def _addresses(written: v1alpha1.ClientIP) -> AddressCondition:
-    ranges = tuple(AddressRange(each.from_, each.to) for each in written.ranges or ())
-    return AddressCondition(tuple(written.cidrs or ()), ranges)
+    return AddressCondition(tuple(written.cidrs or ()), definitions.ranges(written.ranges), tuple(written.sets or ()))
 
 
 def _headers(written: list[v1alpha1.HeaderMatch] | None) -> tuple[HeaderCondition, ...]:
@@ -172,7 +174,14 @@ def _headers(written: list[v1alpha1.HeaderMatch] | None) -> tuple[HeaderConditio
 
 
 def _forwarded(written: v1alpha1.ForwardedHeader) -> ForwardedHeader:
-    return ForwardedHeader(written.name, written.value or "", tuple(written.from_.claim) if written.from_ else ())
+    source = written.from_
+    if source is None:
+        return ForwardedHeader(written.name, written.value or "")
+    if source.api_key is not None:
+        return ForwardedHeader(written.name, claim=tuple(source.api_key), credential="apiKey")
+    if source.client_certificate is not None:
+        return ForwardedHeader(written.name, claim=tuple(source.client_certificate), credential="clientCertificate")
+    return ForwardedHeader(written.name, claim=tuple(source.claim or ()))
 
 
 def _denied(written: v1alpha1.Denied) -> Denied:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from difflib import get_close_matches
+from pathlib import PurePath
 from typing import Any, Final, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -114,7 +115,11 @@ def decode(document: Document, file: str = "") -> Declared | Stray:
         repeated = _repeated(manifest.spec, ("spec",))
         found += [replace(each, path=rest.origin.get(each.path, each.path)) if errors else each for each in repeated]
     name = _name(document.value)
-    policy = policy_of(name, manifest.metadata.generation, manifest.spec, manifest.metadata.created or "") if name and manifest else None
+    metadata = manifest.metadata if manifest is not None else None
+    directory = str(PurePath(file).parent) if file else ""
+    policy = (
+        policy_of(name, metadata.generation, manifest.spec, metadata.created or "", directory) if name and manifest and metadata else None
+    )
     target = target_of(name, document.value.get("spec")) if name else None
     # A name that cannot be read still lends its places to the problems.
     whole = Declared(

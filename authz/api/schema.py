@@ -14,7 +14,19 @@ PLURAL: Final = "authpolicies"
 MAX_TEXT: Final = 200_000
 # The largest integer that JSON's numbers hold exactly: a larger one would come back from the API server changed.
 _MAX_GENERATION: Final = 2**53 - 1
-_BOUNDS: Final = ("enum", "format", "pattern", "minLength", "maxLength", "minimum", "maximum", "minItems", "maxItems")
+_BOUNDS: Final = (
+    "enum",
+    "format",
+    "pattern",
+    "minLength",
+    "maxLength",
+    "minimum",
+    "maximum",
+    "minItems",
+    "maxItems",
+    "minProperties",
+    "maxProperties",
+)
 _LIST_TYPE: Final = "x-kubernetes-list-type"
 _LIST_KEYS: Final = "x-kubernetes-list-map-keys"
 _RULES: Final = "x-kubernetes-validations"
@@ -201,6 +213,8 @@ class _Structural:
             made |= self._list(written["items"]) | {key: written[key] for key in (_LIST_TYPE,) if key in written}
         if type_name:
             made |= self._object(written, getattr(v1alpha1, type_name))
+        elif "additionalProperties" in written:
+            made["additionalProperties"] = self.of(written["additionalProperties"])
         return made
 
     def _resolved(self, node: Schema) -> tuple[Schema, str]:

@@ -38,9 +38,10 @@ class Presented:
 class Finder:
     """Looks in some places for one token. Two different ones are one too many (RFC 6750 §2)."""
 
-    __slots__ = ("_finds", "_want")
+    __slots__ = ("_finds", "_one", "_want")
 
-    def __init__(self, places: tuple[Place, ...]) -> None:
+    def __init__(self, places: tuple[Place, ...], one: str = "one token") -> None:
+        self._one = one
         self._finds = tuple(((place,), _find(place), bytes((at,)), place.kind is PlaceKind.COOKIE) for at, place in enumerate(places))
         self._want = ", ".join(str(place) for place in places)
 
@@ -64,7 +65,7 @@ class Finder:
         if len({token for token, _, _ in found}) > 1:
             got = f"several in {' and '.join(map(str, places))}"
             # Which of them would be the caller's cannot be told.
-            return Failure(Reason.CREDENTIALS_MULTIPLE, Rank.UNREADABLE, "one token", got, undecided=True, unasked=unasked)
+            return Failure(Reason.CREDENTIALS_MULTIPLE, Rank.UNREADABLE, self._one, got, undecided=True, unasked=unasked)
         marks = b"".join(dict.fromkeys(mark for _, _, mark in found))
         return Presented(found[0][0], places, marks, unasked=unasked)
 

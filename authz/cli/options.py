@@ -1,6 +1,7 @@
 """Options that several commands share, and what becomes of them."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -22,6 +23,11 @@ _OPERATOR = (
         default=True,
         show_default=True,
         help="For x-forwarded-for: whether Envoy appends its peer (use_remote_address).",
+    ),
+    click.option(
+        "--client-certificate",
+        metavar="HOW",
+        help="Where the client's certificate is told: peer, xfcc, client-cert or header:NAME; headers with ;trusted=CIDR,….",
     ),
     click.option(
         "--unprotected",
@@ -59,8 +65,11 @@ def take_operator(mistakes: Mistakes, given: dict[str, Any]) -> Operator:
     how, trusted, hops = given.pop("client_address"), given.pop("trusted_proxy"), given.pop("trusted_hops")
     appended = given.pop("envoy_appends_peer")
     client = mistakes.take("--client-address", lambda: settings.client_address(how, trusted, hops, appended=appended), None)
+    told = given.pop("client_certificate")
+    certificate = mistakes.take("--client-certificate", lambda: settings.client_certificate(told), None)
     unprotected, names = given.pop("unprotected"), given.pop("identity_header")
-    return mistakes.take("--unprotected, --identity-header", lambda: settings.operator(client, unprotected, names), Operator(client))
+    said = mistakes.take("--unprotected, --identity-header", lambda: settings.operator(client, unprotected, names), Operator(client))
+    return replace(said, client_certificate=certificate)
 
 
 def take_fetch(mistakes: Mistakes, given: dict[str, Any]) -> FetchLimits:

@@ -26,6 +26,7 @@ _OF_KUBE = (
     "hosts_from",
     "gateway",
     "gateway_client_address",
+    "gateway_client_certificate",
     "namespace",
     "replica",
     "replica_uid",
@@ -67,6 +68,18 @@ _OF_KUBE = (
     multiple=True,
     metavar="NAMESPACE/NAME=HOW",
     help="--client-address for one Gateway: peer, or x-forwarded-for or header:NAME with ;trusted=CIDR,… ;hops=N ;appends=no.",
+)
+@click.option(
+    "--gateway-client-certificate",
+    multiple=True,
+    metavar="NAMESPACE/NAME=HOW",
+    help="--client-certificate for one Gateway.",
+)
+@click.option(
+    "--api-key-digest-key",
+    type=_FILE,
+    metavar="FILE",
+    help="The secret under which API keys with a keyed digest (hmac-sha256) were recorded.",
 )
 @click.option(
     "--namespace",
@@ -174,6 +187,7 @@ def serve(**given: Any) -> int:  # noqa: ANN401 - what click gives
         allow_sample=given["allow_sample"],
         log_rate=given["log_rate"],
         ready_file=given["ready_file"],
+        digest_key=mistakes.take("--api-key-digest-key", lambda: settings.digest_key(given["api_key_digest_key"]), b""),
     )
     raise_mistakes(mistakes)
     return asyncio.run(_serve(chosen))
@@ -184,8 +198,8 @@ def _with_cluster(mistakes: Mistakes, operator: Operator, given: dict[str, Any])
     nowhere: tuple[ListedGateway, ...] = ()
     grants = mistakes.take("--hosts-from", lambda: settings.host_grants(given["hosts_from"], own_namespace()), none)
     listed = mistakes.take(
-        "--gateway, --gateway-client-address",
-        lambda: settings.listed_gateways(given["gateway"], given["gateway_client_address"]),
+        "--gateway, --gateway-client-address, --gateway-client-certificate",
+        lambda: settings.listed_gateways(given["gateway"], given["gateway_client_address"], given["gateway_client_certificate"]),
         nowhere,
     )
     for name in sorted(operator.unprotected_gateways - {each.name for each in listed}):

@@ -54,6 +54,7 @@ def request_of(data: bytes) -> Request | None:
         headers,
         attributes.source.address.socket_address.address,
         attributes.context_extensions.get("policy", ""),
+        attributes.source.certificate,
     )
 
 

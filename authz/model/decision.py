@@ -22,6 +22,7 @@ class Allow:
             said by `remove_query`.
         strip_cookies: names of cookies that hold credentials; they are cut out of the request's `cookie` header.
         shadows: what policies and rules in Shadow would have decided.
+        callers: what else is told of who the caller is: `api_key`, `subscription`, `client_certificate`.
         is_shared: whether other requests get this very value; one that was made for a single request is not worth keeping.
     """
 
@@ -38,6 +39,7 @@ class Allow:
     strip_cookies: frozenset[str] = frozenset()
     shadows: "tuple[Shadow, ...]" = ()
     is_shared: bool = True
+    callers: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)

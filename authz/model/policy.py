@@ -1,8 +1,11 @@
 """AuthPolicy as immutable values: what was declared, before it is compiled. Field by field docs/reference/authpolicy.md."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
+from authz.model.certificate import CertificateIdentity
+from authz.model.definitions import AddressRange, ApiKeySet, CertificateAuthority, IpSet
 from authz.model.issuer import Issuer
 from authz.model.reference import Reference, Selection
 
@@ -95,19 +98,28 @@ class JwtCondition:
 
 
 @dataclass(frozen=True, slots=True)
-class AddressRange:
-    """From one address to another, both included."""
+class ApiKeyCondition:
+    """What an API key must be: one of the named set, with one of the scopes."""
 
-    first: str
-    last: str
+    key_set: str
+    scopes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class CertificateCondition:
+    """What a client certificate must be: issued by the authority, and one of the identities where there are any."""
+
+    authority: str
+    identities: tuple[CertificateIdentity, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class AddressCondition:
-    """Which client addresses are meant: any of the CIDRs and ranges."""
+    """Which client addresses are meant: any of the CIDRs, ranges and named sets."""
 
     cidrs: tuple[str, ...] = ()
     ranges: tuple[AddressRange, ...] = ()
+    sets: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,22 +133,35 @@ class HeaderCondition:
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One item of `allow` or `deny`. Its members must all hold; `anonymous` says that it names no caller."""
+    """One item of `allow` or `deny`. Its members must all hold; `anonymous` says that it names no caller.
+
+    `when` is an expression (CEL), or "".
+    """
 
     name: str
     anonymous: bool = False
     jwt: JwtCondition | None = None
     addresses: AddressCondition | None = None
     headers: tuple[HeaderCondition, ...] = ()
+    api_key: ApiKeyCondition | None = None
+    certificate: CertificateCondition | None = None
+    when: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class ForwardedHeader:
-    """A header for the upstream: a fixed value, or a claim of the caller's token."""
+    """A header for the upstream: a fixed value, or what a credential of the caller says.
+
+    Attributes:
+        value: the fixed value, or "".
+        credential: which credential: `jwt`, `apiKey` or `clientCertificate`.
+        claim: the path in what it says.
+    """
 
     name: str
     value: str = ""
     claim: tuple[str, ...] = ()
+    credential: str = "jwt"
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,21 +220,41 @@ class Policy:
     created: str = ""
     targets: tuple[Target, ...] = ()
     override: bool = False
-
-    @property
-    def refers(self) -> bool:
-        """Whether it depends on what other objects say."""
-        return bool(self.definitions_from or self.references or self.selections)
+    api_keys: tuple[ApiKeySet, ...] = ()
+    certificate_authorities: tuple[CertificateAuthority, ...] = ()
+    ip_sets: tuple[IpSet, ...] = ()
 
     @property
     def references(self) -> tuple[Reference, ...]:
-        """The texts that it needs itself; those of its definers are theirs."""
-        return tuple(reference for issuer in self.issuers for reference in issuer.references)
+        """The texts elsewhere that its definitions need."""
+        needing: list[Issuer | ApiKeySet | CertificateAuthority] = [*self.issuers, *self.api_keys, *self.certificate_authorities]
+        return tuple(reference for each in needing for reference in each.references)
 
     @property
     def selections(self) -> tuple[Selection, ...]:
-        """The Secrets that it chooses by labels."""
-        return ()
+        """The choices of Secrets that its definitions need."""
+        return tuple(selection for each in self.api_keys for selection in each.selections)
+
+    @property
+    def refers(self) -> bool:
+        """Whether it depends on what stands elsewhere."""
+        return bool(self.definitions_from or self.references or self.selections)
+
+    @property
+    def placed_items(self) -> Iterator[tuple[tuple[str | int, ...], Item]]:
+        """Every item of `allow` and `deny`, of the policy and its rules, each with its path."""
+        for at, item in enumerate(self.deny):
+            yield ("spec", "deny", at), item
+        for number, rule in enumerate(self.rules):
+            for at, item in enumerate(rule.deny):
+                yield ("spec", "rules", number, "deny", at), item
+            for at, item in enumerate(rule.allow):
+                yield ("spec", "rules", number, "allow", at), item
+
+    @property
+    def items(self) -> tuple[Item, ...]:
+        """The same without their paths."""
+        return tuple(item for _, item in self.placed_items)
 
     @property
     def only_defines(self) -> bool:

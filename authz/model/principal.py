@@ -50,28 +50,39 @@ class Failure:
         return f"Failure({self.reason}, want={self.want!r}, got={self.got!r})"
 
 
-class Principal:
+class Caller:
+    """Who a verified credential speaks of.
+
+    Attributes:
+        source: the definition by which it was verified: an issuer, a key set or a certificate authority, by name.
+        subject: who that is: `sub` of a token, the id of an API key, the subject of a certificate; or "".
+        claims: what the credential says: a token's claims, or the like of a key and of a certificate.
+        answers: what each alternative of the policy made of these claims, remembered: the claims cannot change.
+    """
+
+    __slots__ = ("answers", "claims", "source", "subject")
+
+    def __init__(self, source: str, subject: str, claims: Mapping[str, Any]) -> None:
+        self.source = source
+        self.subject = subject
+        self.claims = claims
+        self.answers: dict[object, Any] = {}  # What a policy makes of it is that floor's own.
+
+
+class Principal(Caller):
     """Who a verified token speaks of.
 
     Attributes:
         issuer: who vouched.
-        claims: what the token says; arbitrary JSON.
         expires: when it stops being accepted, Unix time in seconds, clock skew included.
         begins: when it starts being accepted, likewise.
-        answers: what each alternative of the policy made of these claims, remembered: the claims cannot change.
     """
 
-    __slots__ = ("answers", "begins", "claims", "expires", "issuer")
+    __slots__ = ("begins", "expires", "issuer")
 
     def __init__(self, issuer: Issuer, claims: Mapping[str, Any], begins: float, expires: float) -> None:
+        subject = claims.get("sub")
+        super().__init__(issuer.name, subject if isinstance(subject, str) else "", claims)
         self.issuer = issuer
-        self.claims = claims
         self.begins = begins
         self.expires = expires
-        self.answers: dict[object, Any] = {}  # What a policy makes of it is that floor's own.
-
-    @property
-    def subject(self) -> str:
-        """The `sub` claim, or ""."""
-        subject = self.claims.get("sub")
-        return subject if isinstance(subject, str) else ""

@@ -13,21 +13,32 @@ class Request:
         query: as sent, without the "?"; "" where there is none.
         headers: lower-case names; the values of a repeated header are joined with ",".
         peer: text of the address that the proxy's downstream connection comes from; "" where unknown.
+        certificate: the client's certificate as URL-encoded PEM, where the proxy tells that of its own connection; else "".
         policy: the policy that the route names (`context_extensions: policy`), or "".
         route: the route that a Gateway may have chosen, `namespace/name`, once that was found out; the first of several.
         gateway: that Gateway, `namespace/name`.
         address_of: what finds the client's address in what comes through that Gateway; None: what is said for the installation.
     """
 
-    __slots__ = ("address_of", "gateway", "headers", "host", "method", "path", "peer", "policy", "query", "route")
+    __slots__ = ("address_of", "certificate", "gateway", "headers", "host", "method", "path", "peer", "policy", "query", "route")
 
-    def __init__(self, method: str, host: str, target: str, headers: Mapping[str, str], peer: str = "", policy: str = "") -> None:
+    def __init__(
+        self,
+        method: str,
+        host: str,
+        target: str,
+        headers: Mapping[str, str],
+        peer: str = "",
+        policy: str = "",
+        certificate: str = "",
+    ) -> None:
         self.method = method
         self.host = host
         self.path, _, self.query = target.partition("?")
         self.headers = headers
         self.peer = peer
         self.policy = policy
+        self.certificate = certificate
         self.route = ""
         self.gateway = ""
         self.address_of: Callable[[Request], int] | None = None

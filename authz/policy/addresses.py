@@ -12,8 +12,9 @@ from functools import lru_cache
 from socket import AF_INET, AF_INET6, inet_pton
 from typing import Final
 
+from authz.model.definitions import AddressRange, IpSet
 from authz.model.operator import ClientAddress
-from authz.model.policy import AddressCondition, AddressRange
+from authz.model.policy import AddressCondition
 from authz.model.request import Request
 
 AddressOf = Callable[[Request], int]
@@ -72,10 +73,10 @@ class AddressSet:
 
 
 @lru_cache(maxsize=4096)
-def set_of(condition: AddressCondition) -> AddressSet:
-    """Return the set that a condition means. Its parts are those that `cidr_problem` and `range_problem` accept."""
-    ranges = [bounds(cidr) for cidr in condition.cidrs]
-    ranges += [(parse(each.first), parse(each.last)) for each in condition.ranges]
+def set_of(condition: AddressCondition | IpSet, sets: tuple[IpSet, ...] = ()) -> AddressSet:
+    """Return the set that a condition means, with those that it names. All are what `cidr_problem` and `range_problem` accept."""
+    ranges = [bounds(cidr) for each in (condition, *sets) for cidr in each.cidrs]
+    ranges += [(parse(one.first), parse(one.last)) for each in (condition, *sets) for one in each.ranges]
     return AddressSet(ranges)
 
 

@@ -1,18 +1,23 @@
 """Alternatives of a rule: items of `allow` with the answer that each gives, and what `anonymous` may not overlook."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
+from typing import Final
 
 from authz.model.decision import Allow
 from authz.model.policy import ForwardedHeader, JwtCondition
-from authz.model.principal import Failure, Principal, Rank
+from authz.model.principal import Caller, Failure, Rank
 from authz.model.reason import Reason
 from authz.policy import conditions
+from authz.policy.credential import API_KEY, CERTIFICATE, EVERY_SCOPE, JWT, Credential, listed
 from authz.policy.forwarding import values_of
-from authz.policy.items import CompiledItem, listed
+from authz.policy.items import CompiledItem
 from authz.policy.view import Reader, View
 
 Guard = Callable[[View], Failure | None]
+Callers = Mapping[str, Caller]
+
+_NOBODY: Final[Callers] = {}
 
 
 class Alternative:
@@ -25,54 +30,84 @@ class Alternative:
         self.guard = guard
         self._base = replace(base, alternative=item.name)
         self._forward = forward
-        self._static = self._allow(None) if item.reader is None else None
+        self._static = None if item.credentials else self._allow(_NOBODY)
 
     def judge(self, view: View) -> Allow | Failure:
         """Return the allow where every member holds, else the failure that counts."""
         item = self.item
-        if item.reader is None:
-            failure = item.member_failure(view) or (self.guard(view) if self.guard is not None else None)
-            return failure or self._static or self._allow(None)
-        identity = view.identity(item.reader)
-        if isinstance(identity, Failure):
-            return self._not_only_ours(identity, view) if identity.ours else identity
-        answer: Allow | Failure | None = identity.answers.get(self) if view.trace is None else None
+        only = item.only
+        if only is None:
+            return self._of_several(view) if item.credentials else self._of_none(view)
+        caller = view.identity(only.reader)
+        if isinstance(caller, Failure):
+            return self._not_only_ours(caller, only, view) if caller.ours else caller
+        answer: Allow | Failure | None = caller.answers.get(self) if view.trace is None else None
         if answer is None:
-            answer = identity.answers[self] = item.permit(identity, view) or self._allow(identity)
+            answer = caller.answers[self] = only.permit(caller, view) or self._allow({only.kind: caller})
         if isinstance(answer, Failure):
             return answer
         return item.member_failure(view) or answer
 
-    def _not_only_ours(self, failure: Failure, view: View) -> Failure:
-        # Where another member is certainly false, the alternative would have failed without our fault too.
+    def _of_none(self, view: View) -> Allow | Failure:
+        failure = self.item.member_failure(view) or (self.guard(view) if self.guard is not None else None)
+        return failure or self._static or self._allow(_NOBODY)
+
+    def _of_several(self, view: View) -> Allow | Failure:
+        callers: dict[str, Caller] = {}
+        for credential in self.item.credentials:
+            caller = view.identity(credential.reader)
+            failure = caller if isinstance(caller, Failure) else credential.permit(caller, view)
+            if failure is not None:
+                return self._not_only_ours(failure, credential, view) if failure.ours else failure
+            if isinstance(caller, Caller):
+                callers[credential.kind] = caller
+        answer = self._allow(callers)
+        return answer if isinstance(answer, Failure) else self.item.member_failure(view) or replace(answer, is_shared=False)
+
+    def _not_only_ours(self, failure: Failure, blamed: Credential, view: View) -> Failure:
+        # Where something else is certainly false, the alternative would have failed without our fault too.
+        for credential in self.item.credentials:
+            other = credential.failure(view) if credential is not blamed else None
+            if other is not None and not other.undecided:
+                return other
         for member in self.item.members:
             other = member(view)
             if other is not None and not other.undecided:
                 return Failure(other.reason, Rank.NOT_VERIFIED, other.want, other.got)
         return failure
 
-    def _allow(self, principal: Principal | None) -> Allow | Failure:
-        claims = principal.claims if principal is not None else {}
-        headers = values_of(self._forward, claims)
+    def _allow(self, callers: Callers) -> Allow | Failure:
+        headers = values_of(self._forward, callers)
         if isinstance(headers, ForwardedHeader):
             return Failure(Reason.CLAIMS_MISMATCH, Rank.NOT_PERMITTED, f"a value for {headers.name}", "too long to forward")
         given = frozenset(name for name, _ in headers)
-        base = self._base
+        base, token = self._base, callers.get(JWT)
         return Allow(
             base.reason,
             base.policy,
             base.rule,
             base.alternative,
-            principal.issuer.name if principal is not None else "",
-            principal.subject if principal is not None else "",
+            token.source if token is not None else "",
+            token.subject if token is not None else "",
             headers,
             tuple(name for name in base.remove_headers if name not in given),
             strip_queries=base.strip_queries,
             strip_cookies=base.strip_cookies,
+            callers=_called(callers),
         )
 
 
-def guard(reader: Reader, conditions_of: tuple[JwtCondition, ...]) -> Guard:
+def _called(callers: Callers) -> tuple[tuple[str, str], ...]:
+    """Return what is told of callers beside their token: the key's id and subscription, the certificate's subject."""
+    found: list[tuple[str, str]] = []
+    if (key := callers.get(API_KEY)) is not None:
+        found += [("api_key", key.subject), ("subscription", key.claims["subscription"])]
+    if (certificate := callers.get(CERTIFICATE)) is not None:
+        found.append(("client_certificate", certificate.subject))
+    return tuple(found)
+
+
+def token_guard(reader: Reader, conditions_of: tuple[JwtCondition, ...]) -> Guard:
     """Return what keeps `anonymous` from overlooking a token that was sent on purpose and failed verification.
 
     Args:
@@ -84,22 +119,47 @@ def guard(reader: Reader, conditions_of: tuple[JwtCondition, ...]) -> Guard:
 
     def check(view: View) -> Failure | None:
         identity = view.identity(reader)
-        if isinstance(identity, Principal):
-            held = conditions.claim_values(identity.claims, ("aud",))
-            for issuers, wanted in audiences:
-                if identity.issuer.name in issuers and (not wanted or not wanted.isdisjoint(held)):
-                    return None
-            return None if view.unasked else Failure(Reason.TOKEN_AUDIENCE, Rank.ANONYMOUS, want, listed(held))
-        if identity.rank <= Rank.NOT_PRESENTED or identity.unasked:
-            return None
-        return Failure(identity.reason, Rank.ANONYMOUS, identity.want, identity.got, undecided=identity.undecided)
+        if isinstance(identity, Failure):
+            return _presented(identity)
+        held = conditions.claim_values(identity.claims, ("aud",))
+        for issuers, wanted in audiences:
+            if identity.source in issuers and (not wanted or not wanted.isdisjoint(held)):
+                return None
+        return None if view.unasked else Failure(Reason.TOKEN_AUDIENCE, Rank.ANONYMOUS, want, listed(held))
 
     return check
 
 
-def guards(groups: Iterable[tuple[Reader, tuple[JwtCondition, ...]]]) -> Guard | None:
-    """Return what keeps `anonymous` from overlooking a token of any of these groups, each with a reader; None where there are none."""
-    each = tuple(guard(reader, conditions_of) for reader, conditions_of in groups)
+def _presented(failure: Failure) -> Failure | None:
+    """Return the failure of a credential that was sent on purpose, as one of `anonymous`; None where nothing was."""
+    if failure.rank <= Rank.NOT_PRESENTED or failure.unasked:
+        return None
+    return Failure(failure.reason, Rank.ANONYMOUS, failure.want, failure.got, undecided=failure.undecided)
+
+
+def key_guard(reader: Reader, scopes: tuple[str, ...]) -> Guard:
+    """Return what keeps `anonymous` from overlooking an API key that was sent on purpose, and is none for this API.
+
+    Args:
+        reader: finds and verifies keys of one set.
+        scopes: those that the rule's alternatives ask of a key of this set.
+    """
+    wanted, want = frozenset(scopes), " or ".join(scopes)
+
+    def check(view: View) -> Failure | None:
+        caller = view.identity(reader)
+        if isinstance(caller, Failure):
+            return _presented(caller)
+        held: frozenset[str] = caller.claims["scopes"]
+        if view.unasked or EVERY_SCOPE in held or not wanted.isdisjoint(held):
+            return None
+        return Failure(Reason.APIKEY_SCOPE, Rank.ANONYMOUS, want, listed(held))
+
+    return check
+
+
+def guards(each: list[Guard]) -> Guard | None:
+    """Return what does the work of all of these; None where there are none."""
     if len(each) < 2:
         return each[0] if each else None
 

@@ -7,6 +7,7 @@ from authz.model.decision import Deny
 from authz.model.policy import Answer, Denied
 from authz.model.principal import Failure, Rank
 from authz.model.reason import Reason
+from authz.policy.credential import Challenge
 
 _RETRY_AFTER: Final = ("retry-after", "5")
 _NO_STORE: Final = ("cache-control", "no-store")
@@ -33,26 +34,25 @@ def deny(
     decider: Decider = _NOBODY,
     denied: Denied = _PLAIN,
     *,
-    schemes: tuple[str, ...] = (),
+    challenges: tuple[Challenge, ...] = (),
     scopes: tuple[str, ...] = (),
 ) -> Deny:
     """Return the denial for a failure.
 
     Args:
         denied: the policy's own words.
-        schemes: the authentication schemes that would help here; without any a 401 becomes a 403.
+        challenges: what would help here; without any a 401 becomes a 403.
         scopes: the scopes that the answer names where the failure is a missing scope.
     """
     reason = failure.reason
-    status = 403 if reason.status == 401 and not schemes else reason.status
+    status = _status(failure, helped=bool(challenges))
     answer = _answer(denied, status)
     final = answer.status or status
     headers = [_NO_STORE, _PROBLEM]
     if status == 503:
         headers.append(_RETRY_AFTER)
-    if schemes and (final == 401 or (reason.error and final == status)):
-        challenges = [_challenge(scheme, reason, scopes) for scheme in schemes]
-        headers.append(("www-authenticate", ", ".join(challenges)))
+    if challenges and (final == 401 or (reason.error and final == status)):
+        headers.append(("www-authenticate", ", ".join(_written(each, reason, scopes) for each in challenges)))
     headers.extend(answer.headers)
     body = _body(reason, final, answer.message)
     return Deny(reason, final, decider.policy, decider.rule, decider.item, tuple(headers), body, failure.want, failure.got)
@@ -69,13 +69,22 @@ def _answer(denied: Denied, status: int) -> Answer:
     return denied.forbidden if status == 403 else Answer()
 
 
-def _challenge(scheme: str, reason: Reason, scopes: tuple[str, ...]) -> str:
+def _status(failure: Failure, *, helped: bool) -> int:
+    status = failure.reason.status
+    if status == 401 and not helped:
+        return 403
+    # A certificate cannot be asked for in an answer; where another credential would help, the caller is unknown all the same.
+    is_unknown = Rank.ANONYMOUS < failure.rank < Rank.NOT_PERMITTED
+    return 401 if status == 403 and helped and is_unknown else status
+
+
+def _written(challenge: Challenge, reason: Reason, scopes: tuple[str, ...]) -> str:
     # RFC 6750 §3.1: no error code where the request lacks any authentication information.
-    parts = [f'{scheme} realm="api"']
-    if reason.error:
+    parts = [f'{challenge.scheme} realm="api"', *(f'{name}="{value}"' for name, value in challenge.parameters)]
+    if reason.error and challenge.is_token:
         parts += [f'error="{reason.error}"', f'error_description="{reason.sentence}"']
-    if reason is Reason.SCOPE_INSUFFICIENT and scopes:
-        parts.append(f'scope="{" ".join(scopes)}"')
+        if reason is Reason.SCOPE_INSUFFICIENT and scopes:
+            parts.append(f'scope="{" ".join(scopes)}"')
     return ", ".join(parts)
 
 

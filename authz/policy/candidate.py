@@ -5,6 +5,7 @@ from typing import Final
 from urllib.parse import unquote_plus
 
 from authz.model.cluster import NamedMatch, Route, RouteMatch
+from authz.model.operator import ClientCertificate
 from authz.model.policy import PolicyName
 from authz.model.request import Request
 from authz.policy.addresses import AddressOf
@@ -24,18 +25,20 @@ class Candidate:
         gateway: the Gateway of the listener.
         attached: what decides for it.
         address_of: finds the client's address in what comes through this Gateway.
+        certificate_from: where the client's certificate is told in what comes through this Gateway.
         told: the names of both, as text.
         redirects: whether the rule answers by itself.
         fit: whether the rest of the match fits, once the path does; None: it does.
     """
 
-    __slots__ = ("address_of", "attached", "fit", "gateway", "redirects", "route", "told")
+    __slots__ = ("address_of", "attached", "certificate_from", "fit", "gateway", "redirects", "route", "told")
 
     def __init__(self, route: Route, gateway: PolicyName, attached: Attached, address_of: AddressOf) -> None:
         self.route = route.name
         self.gateway = gateway
         self.attached = attached
         self.address_of = address_of
+        self.certificate_from: ClientCertificate | None = None
         self.told = str(route.name), str(gateway)
         self.redirects = False
         self.fit: Fit | None = None
@@ -44,7 +47,7 @@ class Candidate:
         """Return the candidate for one match of the same route. `touched`: headers on which matching proves nothing."""
         one = Candidate.__new__(Candidate)
         one.route, one.gateway, one.attached, one.address_of = self.route, self.gateway, self.attached, self.address_of
-        one.told = self.told
+        one.certificate_from, one.told = self.certificate_from, self.told
         one.redirects = redirects
         one.fit = _fit(match, touched)
         return one

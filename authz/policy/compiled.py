@@ -1,46 +1,45 @@
 """A policy, compiled: everything that can be known when it is loaded is computed then."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 from authz.model.decision import Allow, Deny
-from authz.model.issuer import Issuer, Place
-from authz.model.policy import Answer, Denied, Item, JwtCondition, Mode, Policy, RequestMatch, Rule
+from authz.model.definitions import Definitions
+from authz.model.policy import Answer, Denied, Mode, Policy, RequestMatch, Rule
 from authz.model.principal import Failure, Rank
 from authz.model.reason import Reason
 from authz.policy import hosts, paths
-from authz.policy.alternatives import Alternative, guards
+from authz.policy.alternatives import Alternative
 from authz.policy.answers import Decider, deny
-from authz.policy.forwarding import Credentials
 from authz.policy.items import CompiledItem, Path
-from authz.policy.view import Reader
+from authz.policy.parts import Parts
+from authz.policy.view import Readers
 
-ReaderOf = Callable[[tuple[Issuer, ...], tuple[str, ...]], Reader]
 RequestTest = Callable[[str, str], bool]
 
 
 class CompiledRule:
     """One rule: which requests, what is denied, who is allowed, in which order."""
 
-    __slots__ = ("_tests", "alternatives", "at", "denied", "deny", "is_shadow", "name", "path", "schemes")
+    __slots__ = ("_tests", "alternatives", "at", "challenges", "denied", "deny", "is_shadow", "name", "path")
 
-    def __init__(self, at: int, rule: Rule, parts: "Parts") -> None:
+    def __init__(self, at: int, rule: Rule, parts: Parts) -> None:
         self.at = at
         self.name = rule.name
         self.path: Path = ("spec", "rules", at)
         self.is_shadow = rule.mode is Mode.SHADOW
         self.denied = _words(rule.denied, parts.policy.denied)
         self._tests = tuple(_request_test(match) for match in rule.matches)
-        self.deny = tuple(parts.item(item, (*self.path, "deny", n)) for n, item in enumerate(rule.deny))
+        self.deny = tuple(parts.item(item, (*self.path, "deny", n), rule.matches) for n, item in enumerate(rule.deny))
         self.alternatives = self._alternatives(rule, parts)
-        self.schemes = tuple(dict.fromkeys(scheme for each in self.alternatives for scheme in each.item.schemes))
+        self.challenges = tuple(dict.fromkeys(challenge for each in self.alternatives for challenge in each.item.challenges))
 
-    def _alternatives(self, rule: Rule, parts: "Parts") -> tuple[Alternative, ...]:
+    def _alternatives(self, rule: Rule, parts: Parts) -> tuple[Alternative, ...]:
         base = parts.allow(Reason.RULE_ALLOW, rule.name, keep=rule.keep_credentials)
-        tokens = tuple(item.jwt for item in rule.allow if item.jwt is not None)
-        watch = guards((parts.reader(_issuers_of(group)), group) for group in parts.together(tokens))
+        watch = parts.guard(rule.allow)
         return tuple(
-            Alternative(parts.item(item, (*self.path, "allow", n)), base, rule.forward, watch) for n, item in enumerate(rule.allow)
+            Alternative(parts.item(item, (*self.path, "allow", n), rule.matches), base, rule.forward, watch)
+            for n, item in enumerate(rule.allow)
         )
 
     def matches(self, method: str, path: str) -> bool:
@@ -51,51 +50,6 @@ class CompiledRule:
             if test(method, path):
                 return True
         return False
-
-
-class Parts:
-    """What the rules of one policy share while it is compiled."""
-
-    def __init__(self, policy: Policy, issuers: Mapping[str, Issuer], owned: frozenset[str], reader_of: ReaderOf) -> None:
-        self.policy = policy
-        self.name = str(policy.name)
-        self.owned = owned
-        self.credentials = Credentials(place for issuer in issuers.values() for place in issuer.places)
-        self._issuers = issuers
-        self._reader_of = reader_of
-        self._readers: dict[tuple[str, ...], Reader] = {}
-
-    def reader(self, names: tuple[str, ...]) -> Reader:
-        """Return the one reader of this policy for these issuers."""
-        if names not in self._readers:
-            self._readers[names] = self._reader_of(tuple(self._issuers[name] for name in names), self.policy.audiences)
-        return self._readers[names]
-
-    def together(self, tokens: Iterable[JwtCondition]) -> list[tuple[JwtCondition, ...]]:
-        """Return the conditions in groups: those that look into one place, if only by way of others, speak of one token."""
-        groups: list[tuple[frozenset[Place], tuple[JwtCondition, ...]]] = []
-        for each in tokens:
-            found = (place for name in each.issuers for place in self._issuers[name].places)
-            places = frozenset(replace(place, scheme=place.scheme.lower()) for place in found)
-            joined = [group for group in groups if not group[0].isdisjoint(places)]
-            groups = [group for group in groups if group not in joined]
-            groups.append((places.union(*(other for other, _ in joined)), (*(one for _, those in joined for one in those), each)))
-        return [those for _, those in groups]
-
-    def item(self, item: Item, path: Path) -> CompiledItem:
-        """Return an item ready to be asked."""
-        if item.jwt is None:
-            return CompiledItem(item, None, (), path)
-        places = [place for name in item.jwt.issuers for place in self._issuers[name].places]
-        # Where a token is read without a scheme, RFC 6750's is the one that clients know how to answer.
-        schemes = tuple(dict.fromkeys(place.scheme for place in places if place.scheme)) or ("Bearer",)
-        return CompiledItem(item, self.reader(item.jwt.issuers), schemes, path)
-
-    def allow(self, reason: Reason, rule: str = "", *, keep: bool = False) -> Allow:
-        """Return the allow on which every answer builds: what the upstream must not see is taken away."""
-        taken = Credentials(()) if keep else self.credentials
-        removed = tuple(sorted(self.owned | taken.headers))
-        return Allow(reason, self.name, rule, remove_headers=removed, strip_queries=taken.queries, strip_cookies=taken.cookies)
 
 
 class CompiledPolicy:
@@ -161,19 +115,15 @@ class CompiledPolicy:
         return not frozenset(patterns).isdisjoint(self.hosts) and any(paths.is_below(path, prefix) for prefix in self.prefixes)
 
 
-def _issuers_of(conditions: Iterable[JwtCondition]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(name for each in conditions for name in each.issuers))
-
-
-def compile_policy(policy: Policy, issuers: Mapping[str, Issuer], owned: frozenset[str], reader_of: ReaderOf) -> CompiledPolicy:
+def compile_policy(policy: Policy, definitions: Definitions, owned: frozenset[str], readers: Readers) -> CompiledPolicy:
     """Return `policy` ready to decide. It has no problems (see problems.py).
 
     Args:
-        issuers: every issuer that the policy may name, its own and those of `definitionsFrom`.
+        definitions: everything that the policy may name, its own and that of `definitionsFrom`.
         owned: the spellings of every header that some policy of the installation forwards.
-        reader_of: makes the reader of the tokens of some issuers for some audiences.
+        readers: makes what finds and verifies credentials.
     """
-    return CompiledPolicy(policy, Parts(policy, issuers, owned, reader_of))
+    return CompiledPolicy(policy, Parts(policy, definitions, owned, readers))
 
 
 def broken_policy(policy: Policy) -> CompiledPolicy:

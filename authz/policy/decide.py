@@ -21,7 +21,7 @@ from authz.policy.view import View
 def view_of(snapshot: Snapshot, request: Request, now: float, trace: Trace | None = None) -> View:
     """Return the view of a request that `decide` and `shadows` take."""
     path = paths.canonical(request.path) if request.path.startswith("/") else ""
-    return View(request, path, now, snapshot.address_of, trace)
+    return View(request, path, now, snapshot.address_of, trace, snapshot.certificate_from)
 
 
 def decide(snapshot: Snapshot, view: View) -> Decision:
@@ -59,6 +59,8 @@ def _through_routes(snapshot: Snapshot, view: View, candidates: Sequence[Candida
     """Return the decision where listed Gateways may have chosen these routes: every one of them, and `policy`, must allow."""
     request = view.request
     view.address_of = request.address_of = address_through(candidates)
+    first = candidates[0].certificate_from
+    view.certificate_from = first if all(each.certificate_from == first for each in candidates) else None
     request.route, request.gateway = candidates[0].told
     allowed: Decision | None = decide_policy(policy, view) if policy is not None else None
     if isinstance(allowed, Deny):

@@ -8,6 +8,7 @@ from urllib.parse import unquote_plus
 
 from authz.model.issuer import Place, PlaceKind
 from authz.model.policy import ForwardedHeader
+from authz.model.principal import Caller
 from authz.model.request import Request
 from authz.policy.conditions import claim_at, claim_text
 
@@ -89,11 +90,12 @@ def _percent(found: re.Match[str]) -> str:
     return "".join(f"%{octet:02X}" for octet in found.group().encode("utf-8", "surrogatepass"))
 
 
-def values_of(forward: tuple[ForwardedHeader, ...], claims: Mapping[str, Any]) -> tuple[tuple[str, str], ...] | ForwardedHeader:
-    """Return the headers to set for a caller with these claims, or the declared header whose value is too long."""
+def values_of(forward: tuple[ForwardedHeader, ...], callers: Mapping[str, Caller]) -> tuple[tuple[str, str], ...] | ForwardedHeader:
+    """Return the headers to set for these callers, by kind of credential, or the declared header whose value is too long."""
     found: list[tuple[str, str]] = []
     for header in forward:
-        value = header.value or header_value(claims, header.claim)
+        caller = callers.get(header.credential)
+        value = header.value or (header_value(caller.claims, header.claim) if caller is not None else "")
         if value is None:
             return header
         if value:

@@ -91,7 +91,7 @@ def _refusal(policy: CompiledPolicy, rule: CompiledRule, failure: Failure | None
     if failure is None or item is None:
         failure = Failure(Reason.RULE_DENY, Rank.NOT_PERMITTED, "allow: [] lets nobody in")
     decider = Decider(policy.name, rule.name, item.name if item is not None else "")
-    return deny(failure, decider, rule.denied, schemes=rule.schemes, scopes=item.scopes if item is not None else ())
+    return deny(failure, decider, rule.denied, challenges=rule.challenges, scopes=item.scopes if item is not None else ())
 
 
 def _fired(items: tuple[CompiledItem, ...], view: View, policy: CompiledPolicy, rule: CompiledRule | None) -> Deny | None:
@@ -102,5 +102,5 @@ def _fired(items: tuple[CompiledItem, ...], view: View, policy: CompiledPolicy, 
         if failure is not None:
             decider = Decider(policy.name, rule.name if rule is not None else "", item.name)
             denied = rule.denied if rule is not None else policy.denied
-            return deny(failure, decider, denied, schemes=item.schemes)
+            return deny(failure, decider, denied, challenges=item.challenges)
     return None

@@ -4,11 +4,13 @@ from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
 from typing import Final
 
-from authz.model.issuer import Issuer, PlaceKind
+from authz.model.definitions import Definitions, IpSet
+from authz.model.issuer import PlaceKind
 from authz.model.operator import Operator
 from authz.model.policy import AddressCondition, Answer, Denied, ForwardedHeader, Item, Policy, Rule, TargetKind
 from authz.model.problem import Problem, Severity
 from authz.policy import addresses, forwarding, hosts, paths
+from authz.policy.expression_problems import UNSETTLED_ADDRESS, expression_problems
 from authz.policy.reachability import unreachable
 
 Path = tuple[str | int, ...]
@@ -25,9 +27,10 @@ def problems(policy: Policy, operator: Operator) -> list[Problem]:
         *_target(policy),
         *_attachment(policy),
         *_grants(policy, operator),
-        *_issuers(policy),
+        *_places(policy),
         *_audiences(policy),
-        *(found for item, path in _items(policy) for found in _item(item, path, policy, operator)),
+        *_ip_sets(policy),
+        *(found for path, item in policy.placed_items for found in _item(item, path, policy, operator)),
         *(found for at, rule in enumerate(policy.rules) for found in _rule(rule, ("spec", "rules", at), operator)),
         *_forwarded_names(policy),
         *_answers(policy),
@@ -35,29 +38,47 @@ def problems(policy: Policy, operator: Operator) -> list[Problem]:
     ]
 
 
-def dangling(policy: Policy, issuers: Mapping[str, Issuer]) -> Iterator[Problem]:
-    """Yield a problem for each issuer that `policy` names and nobody defines. `issuers` are all that it may name."""
-    for item, path in _items(policy):
-        for at, name in enumerate(item.jwt.issuers if item.jwt else ()):
-            if name not in issuers:
-                what = f"no issuer is called {name} here{did_you_mean(name, sorted(issuers))}"
-                yield Problem("AZ201", f"{what} (spec.issuers and definitionsFrom)", (*path, "jwt", "issuers", at))
+def dangling(policy: Policy, definitions: Definitions) -> Iterator[Problem]:
+    """Yield a problem for each definition that `policy` names and nobody defines. `definitions` are all that it may name."""
+    known: dict[str, tuple[str, Mapping[str, object]]] = {
+        "issuers": ("issuer", definitions.issuers),
+        "apiKeys": ("key set", definitions.api_keys),
+        "certificateAuthorities": ("certificate authority", definitions.certificate_authorities),
+        "ipSets": ("set of addresses", definitions.ip_sets),
+    }
+    for path, item in policy.placed_items:
+        for place, name, steps in _names(item):
+            word, defined = known[place]
+            if name not in defined:
+                what = f"no {word} is called {name} here{did_you_mean(name, sorted(defined))}"
+                yield Problem("AZ201", f"{what} (spec.{place} and definitionsFrom)", (*path, *steps))
+
+
+def named(policy: Policy) -> dict[str, frozenset[str]]:
+    """Return the names of the definitions that the policy's items use, by the field that defines them."""
+    found: dict[str, set[str]] = {"issuers": set(), "apiKeys": set(), "certificateAuthorities": set(), "ipSets": set()}
+    for item in policy.items:
+        for place, name, _ in _names(item):
+            found[place].add(name)
+    return {place: frozenset(names) for place, names in found.items()}
+
+
+def _names(item: Item) -> Iterator[tuple[str, str, Path]]:
+    """Yield each definition that an item names: where it is defined, its name, and where the item says so."""
+    for at, name in enumerate(item.jwt.issuers if item.jwt is not None else ()):
+        yield "issuers", name, ("jwt", "issuers", at)
+    if item.api_key is not None:
+        yield "apiKeys", item.api_key.key_set, ("apiKey", "from")
+    if item.certificate is not None:
+        yield "certificateAuthorities", item.certificate.authority, ("clientCertificate", "authority")
+    for at, name in enumerate(item.addresses.sets if item.addresses is not None else ()):
+        yield "ipSets", name, ("clientIP", "sets", at)
 
 
 def did_you_mean(word: str, known: list[str]) -> str:
     """Return `; did you mean …?` with the closest known word, or ""."""
     close = get_close_matches(word, known, n=1, cutoff=0.6)
     return f"; did you mean {close[0]}?" if close else ""
-
-
-def _items(policy: Policy) -> Iterator[tuple[Item, Path]]:
-    for at, item in enumerate(policy.deny):
-        yield item, ("spec", "deny", at)
-    for number, rule in enumerate(policy.rules):
-        for at, item in enumerate(rule.deny):
-            yield item, ("spec", "rules", number, "deny", at)
-        for at, item in enumerate(rule.allow):
-            yield item, ("spec", "rules", number, "allow", at)
 
 
 def _target(policy: Policy) -> Iterator[Problem]:
@@ -105,28 +126,29 @@ def _prefix_problem(prefix: str) -> str:
     return paths.ambiguity(prefix) if prefix != "/" else ""
 
 
-def _issuers(policy: Policy) -> Iterator[Problem]:
-    for at, issuer in enumerate(policy.issuers):
-        path = ("spec", "issuers", at)
-        if any(place.kind is PlaceKind.COOKIE for place in issuer.places):
+def _places(policy: Policy) -> Iterator[Problem]:
+    holders = [(("spec", "issuers", at, "tokenFrom"), issuer.places) for at, issuer in enumerate(policy.issuers)]
+    holders += [(("spec", "apiKeys", at, "in"), keys.places) for at, keys in enumerate(policy.api_keys)]
+    for path, places in holders:
+        if any(place.kind is PlaceKind.COOKIE for place in places):
             yield Problem(
                 "AZ310",
-                "a token in a cookie is sent by browsers unasked: make sure that the API is safe from cross-site "
+                "a token or key in a cookie is sent by browsers unasked: make sure that the API is safe from cross-site "
                 "requests (SameSite cookies, an anti-forgery token)",
-                (*path, "tokenFrom"),
+                path,
                 severity=Severity.WARNING,
             )
-        if any(place.kind is PlaceKind.QUERY for place in issuer.places):
+        if any(place.kind is PlaceKind.QUERY for place in places):
             yield Problem(
                 "AZ311",
-                "a token in a query parameter ends up in logs and browser histories (RFC 9700 §4.3.2); prefer a header",
-                (*path, "tokenFrom"),
+                "a token or key in a query parameter ends up in logs and browser histories (RFC 9700 §4.3.2); prefer a header",
+                path,
                 severity=Severity.WARNING,
             )
 
 
 def _audiences(policy: Policy) -> Iterator[Problem]:
-    if any(item.jwt for item, _ in _items(policy)) and not policy.audiences:
+    if any(item.jwt for item in policy.items) and not policy.audiences:
         yield Problem("AZ305", "the policy takes tokens but does not say for whom they must be: add spec.audiences", ("spec",))
 
 
@@ -142,16 +164,29 @@ def _item(item: Item, path: Path, policy: Policy, operator: Operator) -> Iterato
             yield Problem("AZ320", what, (*path, "headers", at, "name"))
     if item.addresses is not None:
         yield from _addresses(item.addresses, (*path, "clientIP"), operator, attached=bool(policy.targets))
+    if item.certificate is not None and not (operator.says_certificates if policy.targets else operator.client_certificate):
+        yield Problem(
+            "AZ326",
+            "where the client's certificate is told has not been said, and a header that anybody can send would open this: "
+            "start with --client-certificate peer (or xfcc, client-cert, header:NAME; chart: clientCertificate), or say it for one Gateway",
+            (*path, "clientCertificate"),
+        )
+    if item.when:
+        yield from expression_problems(item, (*path, "when"), operator, attached=bool(policy.targets))
 
 
 def _addresses(condition: AddressCondition, path: Path, operator: Operator, *, attached: bool) -> Iterator[Problem]:
     if not (operator.says_addresses if attached else operator.client_address):
-        yield Problem(
-            "AZ307",
-            "how the client's address is found has not been said, and guessing could open this to everyone: "
-            "start with --client-address peer (or x-forwarded-for, or header:NAME; chart: clientAddress), or say it for one Gateway",
-            path,
-        )
+        yield Problem("AZ307", UNSETTLED_ADDRESS, path)
+    yield from _ranges(condition, path)
+
+
+def _ip_sets(policy: Policy) -> Iterator[Problem]:
+    for at, each in enumerate(policy.ip_sets):
+        yield from _ranges(each, ("spec", "ipSets", at))
+
+
+def _ranges(condition: AddressCondition | IpSet, path: Path) -> Iterator[Problem]:
     for at, cidr in enumerate(condition.cidrs):
         if why := addresses.cidr_problem(cidr):
             yield Problem("AZ308", why, (*path, "cidrs", at))

@@ -65,6 +65,7 @@ class Snapshot:
         policies: by `namespace/name`, those in Shadow included.
         owned: the spellings of every header that some enforced policy forwards; removed or overwritten on every allow.
         address_of: finds the client's address.
+        certificate_from: where the client's certificate is told.
         unprotected: the allow for a request that no policy covers, where the operator wants that.
         unprotected_gateways: Gateways whose routes pass where no policy covers them.
         attachments: which policy is attached to what.
@@ -82,6 +83,7 @@ class Snapshot:
         "_tables",
         "address_of",
         "attachments",
+        "certificate_from",
         "has_routes",
         "has_shadows",
         "lost",
@@ -96,6 +98,7 @@ class Snapshot:
         self.policies: dict[str, CompiledPolicy] = {}
         self.owned = owned
         self.address_of: AddressOf = finder(operator.client_address)
+        self.certificate_from = operator.client_certificate
         self.unprotected_gateways = operator.unprotected_gateways
         self.unprotected = Allow(Reason.POLICY_UNPROTECTED, remove_headers=tuple(sorted(owned)))
         self.lost: dict[str, list[Conflict]] = {}
@@ -142,6 +145,7 @@ class Snapshot:
         for route in routes:
             for at in (each for each in route.attachments if each.gateway in address_of):
                 candidate = Candidate(route, at.gateway, self.attachments.of(route.name, at.gateway), address_of[at.gateway])
+                candidate.certificate_from = self._operator.certificate_through(at.gateway)
                 self.routes.enter(route, at, candidate, touched)
                 self.has_routes = True
             yield

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from authz.model.declared import Declared
-from authz.model.issuer import Issuer
+from authz.model.definitions import Definitions
 from authz.model.policy import Mode, Policy, PolicyName
 from authz.model.problem import Problem
 
@@ -15,17 +15,17 @@ MAX_FORWARDED: Final = 256
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """Which version of an object is used, with the issuers that it may name (None: some are not there), and what is missing."""
+    """Which version of an object is used, with the definitions that it may name (None: some are not there), and what is missing."""
 
     policy: Policy | None
-    issuers: dict[str, Issuer] | None
+    definitions: Definitions | None
     missing: tuple[Problem, ...]
     lasts_for: Declared | None = None
 
 
 def within_bounds(chosen: dict[PolicyName, Choice]) -> None:
     """Take those policies out of use whose forwarded headers are too many beside those of older ones."""
-    policies = [choice.policy for choice in chosen.values() if choice.policy is not None and choice.issuers is not None]
+    policies = [choice.policy for choice in chosen.values() if choice.policy is not None and choice.definitions is not None]
     if len({name for policy in policies for name in forwarded(policy)}) <= MAX_FORWARDED:
         return
     names: set[str] = set()
@@ -37,7 +37,7 @@ def within_bounds(chosen: dict[PolicyName, Choice]) -> None:
         what = f"older policies forward {len(names)} headers, and with these there are more than {MAX_FORWARDED}; forward fewer"
         choice = chosen[policy.name]
         chosen[policy.name] = replace(
-            choice, policy=None, issuers=None, missing=(*choice.missing, Problem("AZ325", what, ("spec", "rules"))), lasts_for=None
+            choice, policy=None, definitions=None, missing=(*choice.missing, Problem("AZ325", what, ("spec", "rules"))), lasts_for=None
         )
 
 

@@ -1,72 +1,108 @@
-"""What a policy refers to: the definitions of others, its own key sets, and texts in Secrets and ConfigMaps."""
+"""What a policy refers to: the definitions of others, and texts that stand elsewhere."""
 
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Generic, Protocol, TypeVar
 
-from cryptography import x509
-
-from authz.authn.keys import KeySetError, key_set
+from authz.authn.identities import identity_problem
 from authz.model.cluster import Cluster
 from authz.model.declared import Declared
-from authz.model.issuer import Issuer
+from authz.model.definitions import Definitions
 from authz.model.operator import Operator
 from authz.model.policy import Policy, PolicyName
-from authz.model.problem import Problem, Severity
-from authz.model.reference import Missing, Reference
-from authz.policy.problems import did_you_mean, problems
+from authz.model.problem import Problem
+from authz.policy.problems import did_you_mean, named, problems
+from authz.service.api_keys import KeyRecords
+from authz.service.completion import Completion, jwks_problem, not_permitted
 
 Path = tuple[str | int, ...]
+
+
+class _Definition(Protocol):
+    @property
+    def name(self) -> str: ...
+
+
+T = TypeVar("T", bound=_Definition)
+Complete = Callable[[T, PolicyName, Path, list[Problem]], T]
 
 
 def own_problems(policy: Policy, operator: Operator) -> list[Problem]:
     """Return every problem of a policy itself, its inline key sets included."""
     found = problems(policy, operator)
     for at, issuer in enumerate(policy.issuers):
-        if issuer.keys.jwks and (why := _jwks_problem(issuer)):
+        if issuer.keys.jwks and (why := jwks_problem(issuer)):
             found.append(Problem("AZ202", why, ("spec", "issuers", at, "jwks")))
+    for path, item in policy.placed_items:
+        for at, identity in enumerate(item.certificate.identities if item.certificate is not None else ()):
+            if why := identity_problem(identity):
+                found.append(Problem("AZ329", why, (*path, "clientCertificate", "identities", at)))
     return found
+
+
+@dataclass(frozen=True, slots=True)
+class _Kind(Generic[T]):
+    """One kind of definition: where policies have it, the field that defines it, what people call it, and what puts its texts in."""
+
+    of: Callable[[Policy], tuple[T, ...]]
+    place: str
+    word: str
+    complete: Complete[T]
+
+
+@dataclass(frozen=True, slots=True)
+class _Lender:
+    """A policy of `definitionsFrom`, and where that names it."""
+
+    policy: Policy
+    path: Path
 
 
 class References:
     """Everything that policies may refer to, at one moment."""
 
-    def __init__(self, definers: Mapping[PolicyName, Policy], listed: Mapping[PolicyName, Declared], cluster: Cluster) -> None:
+    def __init__(
+        self,
+        definers: Mapping[PolicyName, Policy],
+        listed: Mapping[PolicyName, Declared],
+        cluster: Cluster,
+        records: KeyRecords | None = None,
+    ) -> None:
         self._definers = definers
         self._listed = listed
         self._cluster = cluster
+        self._completion = Completion(cluster, records or KeyRecords())
 
-    def resolve(self, policy: Policy) -> tuple[dict[str, Issuer], list[Problem]]:
-        """Return every issuer that `policy` may name, ready for use, and what is wrong with its references. A local name wins."""
+    def resolve(self, policy: Policy) -> tuple[Definitions, list[Problem]]:
+        """Return everything that `policy` may name, ready for use, and what is wrong with its references. A local name wins."""
         found: list[Problem] = []
-        issuers: dict[str, Issuer] = {}
-        origin: dict[str, PolicyName] = {}
-        local: dict[str, Issuer] = {}
-        named = _named(policy)
-        for at, issuer in enumerate(policy.issuers):
-            told = found if not named or issuer.name in named else []
-            local[issuer.name] = self._with_texts(issuer, policy.name, ("spec", "issuers", at), told)
-        for at, name in enumerate(policy.definitions_from):
-            path = ("spec", "definitionsFrom", at)
-            definer = self._definer(policy.name, name, path, found)
-            for issuer in definer.issuers if definer is not None else ():
-                if issuer.name in local:
-                    continue
-                whole = self._with_texts(issuer, name, path, found if issuer.name in named else [])
-                if issuers.setdefault(issuer.name, whole) != whole:
-                    what = f"the issuer {issuer.name} is defined by {origin[issuer.name]} and by {name}; define it here, or take one"
-                    found.append(Problem("AZ204", what, path))
-                origin.setdefault(issuer.name, name)
-        return issuers | local, found
+        lenders = [lender for lender in self._lenders(policy, found) if lender is not None]
+        used, complete = named(policy), self._completion
 
-    def _definer(self, policy: PolicyName, name: PolicyName, path: Path, found: list[Problem]) -> Policy | None:
+        def all_of(kind: _Kind[T]) -> dict[str, T]:
+            return _gathered(kind, policy, lenders, used[kind.place], found)
+
+        made = Definitions(
+            all_of(_Kind(lambda each: each.issuers, "issuers", "issuer", complete.issuer)),
+            all_of(_Kind(lambda each: each.api_keys, "apiKeys", "key set", complete.api_keys)),
+            all_of(_Kind(lambda each: each.certificate_authorities, "certificateAuthorities", "authority", complete.certificate_authority)),
+            all_of(_Kind(lambda each: each.ip_sets, "ipSets", "set of addresses", complete.ip_set)),
+        )
+        return made, found
+
+    def _lenders(self, policy: Policy, found: list[Problem]) -> list[_Lender | None]:
+        return [self._lender(policy.name, name, ("spec", "definitionsFrom", at), found) for at, name in enumerate(policy.definitions_from)]
+
+    def _lender(self, policy: PolicyName, name: PolicyName, path: Path, found: list[Problem]) -> _Lender | None:
         if not self._cluster.permits(policy.namespace, "AuthPolicy", name.namespace, name.name):
-            found.append(_not_permitted(policy, "AuthPolicy", name.namespace, name.name, path))
+            found.append(not_permitted(policy, "AuthPolicy", name.namespace, name.name, path))
             return None
         definer = self._definers.get(name)
         if definer is None:
             what = f"the AuthPolicy {name} has mistakes itself; see its status" if name in self._listed else self._no_such(name, policy)
             found.append(Problem("AZ203", what, path))
-        return definer
+            return None
+        return _Lender(definer, path)
 
     def _no_such(self, name: PolicyName, policy: PolicyName) -> str:
         permitted = [
@@ -76,62 +112,26 @@ class References:
         ]
         return f"there is no AuthPolicy {name}{did_you_mean(str(name), sorted(permitted)) or '; create it, or correct the name'}"
 
-    def _with_texts(self, issuer: Issuer, owner: PolicyName, path: Path, found: list[Problem]) -> Issuer:
-        """Return an issuer with the texts that it refers to. References resolve in the namespace of the policy that defines it."""
-        keys = issuer.keys
-        if keys.jwks_from is not None:
-            text = self._text(keys.jwks_from, owner, (*path, "jwksFrom"), found)
-            resolved = replace(issuer, keys=replace(keys, jwks=text, jwks_from=None))
-            if text and (why := _jwks_problem(resolved)):
-                found.append(Problem("AZ212", f"{keys.jwks_from}: {why}", (*path, "jwksFrom")))
-            issuer = resolved if text else issuer
-        if issuer.ca_from is not None:
-            text = self._text(issuer.ca_from, owner, (*path, "caRef"), found)
-            if text and not _holds_certificates(text):
-                found.append(Problem("AZ212", f"{issuer.ca_from}: no PEM certificates are in it; put a CA there", (*path, "caRef")))
-            issuer = replace(issuer, ca=text, ca_from=None) if text else issuer
-        return issuer
 
-    def _text(self, reference: Reference, owner: PolicyName, path: Path, found: list[Problem]) -> str:
-        if not self._cluster.permits(owner.namespace, reference.kind, reference.namespace, reference.name):
-            found.append(_not_permitted(owner, reference.kind, reference.namespace, reference.name, path))
-            return ""
-        if self._cluster.grants is None:
-            what = f"{reference} can be read in a cluster only; here no token of this issuer can be verified"
-            found.append(Problem("AZ212", what, path, severity=Severity.WARNING))
-            return ""
-        text = self._cluster.texts.get(reference, Missing(f"{reference} has not been read yet; wait a moment"))
-        if isinstance(text, Missing):
-            found.append(Problem("AZ212", text.why, path))
-            return ""
-        if not text.strip():
-            found.append(Problem("AZ212", f"{reference}: it is empty; write the text into it", path))
-            return ""
-        return text
+def _gathered(kind: _Kind[T], policy: Policy, lenders: list[_Lender], used: frozenset[str], found: list[Problem]) -> dict[str, T]:
+    """Return the definitions of one kind that a policy may name: its own, then those that others lend it, each with its texts.
 
-
-def _named(policy: Policy) -> frozenset[str]:
-    """Return the names of the issuers whose tokens the policy reads. What the others lack hurts nobody."""
-    items = [*policy.deny, *(item for rule in policy.rules for item in (*rule.deny, *rule.allow))]
-    return frozenset(name for item in items if item.jwt is not None for name in item.jwt.issuers)
-
-
-def _not_permitted(policy: PolicyName, kind: str, namespace: str, name: str, path: Path) -> Problem:
-    what = f"the {kind} {namespace}/{name} is of another namespace, and no ReferenceGrant there permits it"
-    remedy = f"from AuthPolicy of {policy.namespace} to {kind} {name}"
-    return Problem("AZ211", f"{what}; its owner can write one: {remedy}", path)
-
-
-def _jwks_problem(issuer: Issuer) -> str:
-    try:
-        keys = key_set(issuer.keys.jwks.encode(), issuer.algorithms)
-    except KeySetError as fault:
-        return str(fault)
-    return f"a key cannot be used: {keys.dropped[0]}" if keys.dropped else ""
-
-
-def _holds_certificates(text: str) -> bool:
-    try:
-        return bool(x509.load_pem_x509_certificates(text.encode()))
-    except Exception:  # noqa: BLE001 - parsing what somebody wrote raises more than it says (an unknown version, for one)
-        return False
+    What those lack that the policy does not use hurts nobody.
+    """
+    own: dict[str, T] = {}
+    uses_any = bool(policy.items)
+    for at, each in enumerate(kind.of(policy)):
+        told = found if not uses_any or each.name in used else []
+        own[each.name] = kind.complete(each, policy.name, ("spec", kind.place, at), told)
+    lent: dict[str, T] = {}
+    origin: dict[str, PolicyName] = {}
+    for lender in lenders:
+        for each in kind.of(lender.policy):
+            if each.name in own:
+                continue
+            one = kind.complete(each, lender.policy.name, lender.path, found if each.name in used else [])
+            if lent.setdefault(each.name, one) != one:
+                what = f"the {kind.word} {each.name} is defined by {origin[each.name]} and by {lender.policy.name}"
+                found.append(Problem("AZ204", f"{what}; define it here, or take one", lender.path))
+            origin.setdefault(each.name, lender.policy.name)
+    return lent | own

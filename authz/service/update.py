@@ -11,7 +11,7 @@ from typing import Final, TypeVar
 
 from authz.model.cluster import ALONE, Cluster
 from authz.model.declared import Declared
-from authz.model.issuer import Issuer
+from authz.model.definitions import Definitions
 from authz.model.operator import Operator
 from authz.model.policy import Policy, PolicyName
 from authz.model.problem import Problem
@@ -20,12 +20,12 @@ from authz.policy.forwarding import all_variants
 from authz.policy.hosts import granted
 from authz.policy.problems import dangling
 from authz.policy.snapshot import Snapshot
-from authz.policy.view import Reader
+from authz.service.api_keys import KeyRecords
 from authz.service.check import SnapshotStore
 from authz.service.choice import Choice, forwarded, within_bounds
 from authz.service.coverage import coverage
 from authz.service.keyring import IssuerKeys, KeyRing
-from authz.service.reader import TokenReader
+from authz.service.readers import PolicyReaders
 from authz.service.references import References, own_problems
 from authz.service.slices import Steps, at_once
 from authz.service.states import FAULT, Judges, Report, State, Used, errors_in, failed_state
@@ -40,22 +40,28 @@ _OF_HOLES: Final = frozenset({"AZ303", "AZ304", "AZ305", "AZ306", "AZ316", "AZ31
 class Built:
     """A compiled policy, and everything that it was compiled from."""
 
-    inputs: tuple[Policy, dict[str, Issuer], frozenset[str]]
+    inputs: tuple[Policy, Definitions, frozenset[str]]
     compiled: CompiledPolicy
-    readers: dict[tuple[tuple[Issuer, ...], tuple[str, ...]], TokenReader]
+    readers: PolicyReaders
 
 
 class Updater:
     """Keeps the snapshot in force in step with what is declared."""
 
     def __init__(
-        self, operator: Operator, ring: KeyRing, memory: TokenMemory, failed: Callable[[BaseException], None] = lambda fault: None
+        self,
+        operator: Operator,
+        ring: KeyRing,
+        memory: TokenMemory,
+        failed: Callable[[BaseException], None] = lambda fault: None,
+        digest_key: bytes = b"",
     ) -> None:
         self._failed = failed
         self._uids: dict[PolicyName, str] = {}
         self._operator = operator
         self._ring = ring
         self._memory = memory
+        self._records = KeyRecords(digest_key)
         self._accepted: dict[PolicyName, Policy] = {}
         self._judged: dict[PolicyName, tuple[Declared, tuple[Problem, ...]]] = {}
         self._chosen: dict[PolicyName, Choice] = {}
@@ -73,7 +79,7 @@ class Updater:
         self._forget_renewed(listed)
         self._judged = yield from _for_each(listed, lambda each: self._guarded(self._judge, each, (each, (*each.problems, FAULT))))
         definers = {name: policy for name, each in listed.items() if (policy := self._sound(each)) is not None}
-        references = References(definers, listed, cluster)
+        references = References(definers, listed, cluster, self._records)
         nothing = Choice(None, None, (FAULT,))
         chosen = yield from _for_each(
             listed, lambda each: self._guarded(lambda one: self._chosen_again(one) or self._choose(one, references), each, nothing)
@@ -95,6 +101,7 @@ class Updater:
             yield
         self._built = built
         self._ring.retain(_key_states(built.values()))
+        self._records.retain({text for each in built.values() for keys in each.inputs[1].api_keys.values() for text in keys.texts})
         snapshot = yield from Snapshot.steps(compiled, owned, self._operator, cluster.routes)
         self.store.current = snapshot
         judges = Judges(self._operator, cluster, snapshot)
@@ -113,7 +120,7 @@ class Updater:
             return before
         built = self._built.get(each.name)
         keys = tuple(dict.fromkeys(_key_states([built]))) if built is not None else ()
-        used = Used(choice.policy, self._sound(each), choice.issuers is not None, keys)
+        used = Used(choice.policy, self._sound(each), choice.definitions is not None, keys)
         return choice, judges.state(each, used, (*self._judged[each.name][1], *(each.located(problem) for problem in choice.missing)))
 
     def _stand_in(self, target: Policy) -> list[CompiledPolicy]:
@@ -139,17 +146,17 @@ class Updater:
         missing: list[Problem] = []
         if each.policy is not None and newest != each.policy and not _touches_references(self._judged[each.name][1]):
             # Not used, for its other mistakes; but what it lacks is told with them.
-            issuers, missing = references.resolve(each.policy)
-            missing += _undefined(each.policy, issuers, missing)
+            definitions, missing = references.resolve(each.policy)
+            missing += _undefined(each.policy, definitions, missing)
         for policy in (newest, earlier if earlier != newest else None):
             if policy is None:
                 continue
-            issuers, found = references.resolve(policy)
-            found += _undefined(policy, issuers, found)
+            definitions, found = references.resolve(policy)
+            found += _undefined(policy, definitions, found)
             missing += [problem for problem in found if problem not in missing]
             if not errors_in(found):
                 lasts = policy is each.policy and not missing and not policy.refers
-                return Choice(policy, issuers, tuple(missing), each if lasts else None)
+                return Choice(policy, definitions, tuple(missing), each if lasts else None)
         return Choice(earlier, None, tuple(missing))
 
     def _judge(self, each: Declared) -> tuple[Declared, tuple[Problem, ...]]:
@@ -179,23 +186,17 @@ class Updater:
         self._uids = {name: each.uid for name, each in listed.items()}
 
     def _built_by(self, choice: Choice, owned: frozenset[str], each: Declared) -> Built | None:
-        return None if choice.policy is None or choice.issuers is None else self._build(choice.policy, choice.issuers, owned)
+        return None if choice.policy is None or choice.definitions is None else self._build(choice.policy, choice.definitions, owned)
 
-    def _build(self, policy: Policy, issuers: dict[str, Issuer], owned: frozenset[str]) -> Built:
-        inputs = (policy, issuers, owned)
+    def _build(self, policy: Policy, definitions: Definitions, owned: frozenset[str]) -> Built:
+        inputs = (policy, definitions, owned)
         earlier = self._built.get(policy.name)
         if earlier is not None and earlier.inputs == inputs:
             return earlier
         # Where only the headers of other policies changed, the readers stay, and with them the tokens that they remember.
-        known = earlier.readers if earlier is not None and earlier.inputs[:2] == inputs[:2] else {}
-        readers: dict[tuple[tuple[Issuer, ...], tuple[str, ...]], TokenReader] = {}
-
-        def reader_of(some: tuple[Issuer, ...], audiences: tuple[str, ...]) -> Reader:
-            key = (some, audiences)
-            readers[key] = known.get(key) or TokenReader(some, audiences, self._ring, self._memory)
-            return readers[key]
-
-        return Built(inputs, compile_policy(policy, issuers, owned, reader_of), readers)
+        known = earlier.readers if earlier is not None and earlier.inputs[:2] == inputs[:2] else None
+        readers = PolicyReaders(self._ring, self._memory, self._records, known)
+        return Built(inputs, compile_policy(policy, definitions, owned, readers), readers)
 
 
 def _for_each(listed: Mapping[PolicyName, Declared], work: Callable[[Declared], T]) -> Steps[dict[PolicyName, T]]:
@@ -206,16 +207,16 @@ def _for_each(listed: Mapping[PolicyName, Declared], work: Callable[[Declared], 
     return found
 
 
-def _undefined(policy: Policy, issuers: Mapping[str, Issuer], found: Iterable[Problem]) -> list[Problem]:
-    """Return the issuers that nobody defines; nothing where a definition is missing, for they may be in that."""
+def _undefined(policy: Policy, definitions: Definitions, found: Iterable[Problem]) -> list[Problem]:
+    """Return what nobody defines; nothing where a definition is missing, for they may be in that."""
     missing = any(problem.path[:2] == ("spec", "definitionsFrom") for problem in found)
-    return [] if missing else list(dangling(policy, issuers))
+    return [] if missing else list(dangling(policy, definitions))
 
 
 def _touches_references(found: Iterable[Problem]) -> bool:
-    places = {("spec", "issuers"), ("spec", "definitionsFrom"), ("spec",)}
+    places = {("spec",), *(("spec", name) for name in ("issuers", "apiKeys", "certificateAuthorities", "ipSets", "definitionsFrom"))}
     return any(problem.path[:2] in places and problem.code < "AZ2" for problem in found)
 
 
 def _key_states(built: Iterable[Built]) -> Iterable[IssuerKeys]:
-    return (state for each in built for reader in each.readers.values() for state in reader.states)
+    return (state for each in built for state in each.readers.states)

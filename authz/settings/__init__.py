@@ -1,7 +1,7 @@
 """Settings: one frozen value. Flags first, then environment, then defaults; every mistake is reported at once."""
 
-from authz.settings.operator import client_address, host_grants, listed_gateways, namespaces, operator
-from authz.settings.read import address, described, fetch_limits, source, tls_files
+from authz.settings.operator import client_address, client_certificate, host_grants, listed_gateways, namespaces, operator
+from authz.settings.read import address, described, digest_key, fetch_limits, source, tls_files
 from authz.settings.values import Address, ClusterSettings, Mistakes, Settings, SettingsError
 
 __all__ = [
@@ -12,7 +12,9 @@ __all__ = [
     "SettingsError",
     "address",
     "client_address",
+    "client_certificate",
     "described",
+    "digest_key",
     "fetch_limits",
     "host_grants",
     "listed_gateways",

@@ -2,9 +2,10 @@
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Final
 
-from authz.model.operator import ClientAddress, HostGrant, ListedGateway, Operator
+from authz.model.operator import CertificateSource, ClientAddress, ClientCertificate, HostGrant, ListedGateway, Operator
 from authz.model.policy import PolicyName
 from authz.policy import addresses, hosts
 
@@ -78,22 +79,27 @@ def namespaces(written: Sequence[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(written))
 
 
-def listed_gateways(names: Sequence[str], addressed: Sequence[str]) -> tuple[ListedGateway, ...]:
-    """Return the Gateways that ask us: `NAMESPACE/NAME` each, and for some of them `NAMESPACE/NAME=HOW` with the client's address.
+def listed_gateways(names: Sequence[str], addressed: Sequence[str], certified: Sequence[str] = ()) -> tuple[ListedGateway, ...]:
+    """Return the Gateways that ask us: `NAMESPACE/NAME` each, and for some of them `NAMESPACE/NAME=HOW`.
 
-    HOW is peer, or x-forwarded-for or header:NAME followed by `;trusted=CIDR,…`, `;hops=N`, `;appends=no`. Raises ValueError.
+    `addressed` say how the client's address is found: peer, or x-forwarded-for or header:NAME followed by `;trusted=CIDR,…`, `;hops=N`,
+    `;appends=no`. `certified` say where the client's certificate is told, as `client_certificate` takes it. Raises ValueError.
     """
-    found: dict[PolicyName, ClientAddress | None] = {object_name(name): None for name in names}
-    for each in addressed:
-        name, _, how = each.partition("=")
-        gateway = object_name(name)
+    found = {object_name(name): ListedGateway(object_name(name)) for name in names}
+    for each in (*addressed, *certified):
+        gateway = object_name(each.partition("=")[0])
         if gateway not in found:
-            raise ValueError(f"{name} is not listed; add --gateway {name}")
+            raise ValueError(f"{gateway} is not listed; add --gateway {gateway}")
+    for each in addressed:
+        gateway, how = object_name(each.partition("=")[0]), each.partition("=")[2]
         try:
-            found[gateway] = _address_of_gateway(how)
+            found[gateway] = replace(found[gateway], client_address=_address_of_gateway(how))
         except ValueError as fault:
             raise ValueError(f"{each}: {_in_terms_of_gateway(str(fault))}") from fault
-    return tuple(ListedGateway(name, how) for name, how in found.items())
+    for each in certified:
+        gateway, how = object_name(each.partition("=")[0]), each.partition("=")[2]
+        found[gateway] = replace(found[gateway], client_certificate=client_certificate(how))
+    return tuple(found.values())
 
 
 def _address_of_gateway(written: str) -> ClientAddress | None:
@@ -119,6 +125,41 @@ def object_name(text: str) -> PolicyName:
     if found is None:
         raise ValueError(f"{text} is not NAMESPACE/NAME")
     return PolicyName(*found.groups())
+
+
+def client_certificate(written: str | None) -> ClientCertificate | None:
+    """Return where the client's certificate is told: peer, xfcc, client-cert or header:NAME, the last three with `;trusted=CIDR,…`.
+
+    Without those addresses `xfcc` is the header that the Envoy writes which asks us. Raises ValueError.
+    """
+    if written is None:
+        return None
+    how, *parts = written.split(";")
+    said = dict(part.partition("=")[::2] for part in parts)
+    if said.keys() - {"trusted"} or not all(said.values()):
+        raise ValueError(f"{written}: after the first ; there may be trusted=CIDR,…")
+    trusted = tuple(said["trusted"].split(",")) if said else ()
+    if wrong := [why for cidr in trusted if (why := addresses.cidr_problem(cidr))]:
+        raise ValueError(f"{written}: {'; '.join(wrong)}")
+    kind, _, name = how.lower().partition(":")
+    if kind == "header" and _HEADER_NAME.fullmatch(name):
+        found = ClientCertificate(CertificateSource.HEADER, name, trusted)
+    elif how in _CERTIFICATE_WORDS:
+        found = ClientCertificate(_CERTIFICATE_WORDS[how], trusted=trusted)
+    else:
+        raise ValueError(f"{how!r} is none of peer, xfcc, client-cert, header:NAME")
+    if found.source is CertificateSource.PEER and trusted:
+        raise ValueError("peer takes no trusted addresses: it is what Envoy says of its own connection")
+    if found.source in (CertificateSource.HEADER, CertificateSource.CLIENT_CERT) and not trusted:
+        raise ValueError(f"{how} needs ;trusted=CIDR: anybody can send a header, and a certificate is no secret")
+    return found
+
+
+_CERTIFICATE_WORDS: Final = {
+    "peer": CertificateSource.PEER,
+    "xfcc": CertificateSource.XFCC,
+    "client-cert": CertificateSource.CLIENT_CERT,
+}
 
 
 def operator(client: ClientAddress | None, unprotected: Sequence[str], identity_headers: Sequence[str]) -> Operator:

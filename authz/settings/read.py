@@ -57,12 +57,25 @@ def tls_files(certificate: Path | None, key: Path | None, client_ca: Path | None
     return TlsFiles(certificate, key, client_ca)
 
 
+def digest_key(path: Path | None) -> bytes:
+    """Return the key of keyed digests that a file holds, or b"" without a file. Raises ValueError."""
+    if path is None:
+        return b""
+    try:
+        return digest_key_of(path.read_bytes())
+    except OSError as fault:
+        raise ValueError(f"{path}: {fault.strerror}") from fault
+    except ValueError as fault:
+        raise ValueError(f"{path}: {fault}") from fault
+
+
 def described(settings: Settings) -> Mapping[str, str]:
     """Return what is worth saying at the start, in words."""
     said = settings.operator.client_address
     found = "not said: policies with clientIP are refused" if said is None else said.header or "peer"
     if said is None and settings.operator.says_addresses:
         found = "said for single Gateways only"
+    certificate = settings.operator.client_certificate
     told = {"client_address": found, "unprotected": _unprotected(settings.operator)}
     opened = {
         "identity_headers": sorted(settings.operator.identity_headers),
@@ -70,6 +83,8 @@ def described(settings: Settings) -> Mapping[str, str]:
         "hosts_from": [_grant(each) for each in settings.operator.host_grants or ()],
     }
     told |= {name: ", ".join(words) for name, words in opened.items() if words}
+    if certificate is not None:
+        told["client_certificate"] = certificate.header or certificate.source.value
     if settings.cluster is not None:
         told["gateways"] = ", ".join(_gateway(each.name, each.client_address) for each in settings.operator.gateways) or "none is listed"
         told["status"] = (

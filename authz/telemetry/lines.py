@@ -67,7 +67,7 @@ class Lines:
             "alternative": decision.alternative,
         }
         if isinstance(decision, Allow):
-            fields |= {"issuer": decision.issuer, "sub": decision.subject}
+            fields |= {"issuer": decision.issuer, "sub": decision.subject, **dict(decision.callers)}
         else:
             fields |= {"status": decision.status, "want": decision.want, "got": decision.got}
         if request is not None:

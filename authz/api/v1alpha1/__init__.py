@@ -5,9 +5,11 @@ same thing.
 """
 
 from authz.api.v1alpha1.answers import Answer, AnswerHeader, ClaimSource, Denied, Forward, ForwardedHeader
-from authz.api.v1alpha1.callers import AddressRange, Allow, Anonymous, ClientIP, Deny, HeaderMatch
+from authz.api.v1alpha1.callers import AddressRange, Allow, Anonymous, ClientIP, Deny, HeaderMatch, IpSet
+from authz.api.v1alpha1.credentials import ApiKey, ApiKeySet, CertificateAuthority, ClientCertificate, Identity
+from authz.api.v1alpha1.references import CaRef, JwksRef, KeySource, ObjectRef, SecretSelector, TextSource
 from authz.api.v1alpha1.spec import AuthPolicySpec, DefinitionsRef, PathMatch, RequestMatch, Rule, TargetRef
-from authz.api.v1alpha1.tokens import CaRef, Claim, Issuer, JwksRef, Jwt, TokenPlace
+from authz.api.v1alpha1.tokens import Claim, Issuer, Jwt, TokenPlace
 from authz.api.v1alpha1.words import GROUP, KIND, VERSION, ModeName, Object, ObjectName, Path
 
 __all__ = [
@@ -19,10 +21,14 @@ __all__ = [
     "Anonymous",
     "Answer",
     "AnswerHeader",
+    "ApiKey",
+    "ApiKeySet",
     "AuthPolicySpec",
     "CaRef",
+    "CertificateAuthority",
     "Claim",
     "ClaimSource",
+    "ClientCertificate",
     "ClientIP",
     "DefinitionsRef",
     "Denied",
@@ -30,16 +36,22 @@ __all__ = [
     "Forward",
     "ForwardedHeader",
     "HeaderMatch",
+    "Identity",
+    "IpSet",
     "Issuer",
     "JwksRef",
     "Jwt",
+    "KeySource",
     "ModeName",
     "Object",
     "ObjectName",
+    "ObjectRef",
     "Path",
     "PathMatch",
     "RequestMatch",
     "Rule",
+    "SecretSelector",
     "TargetRef",
+    "TextSource",
     "TokenPlace",
 ]

@@ -4,14 +4,25 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from authz.api.v1alpha1.words import PRINTABLE, PRINTABLE_MESSAGE, ClaimPath, HeaderName, Object, Text, one_of, one_rule
+from authz.api.v1alpha1.words import PRINTABLE, PRINTABLE_MESSAGE, ClaimPath, HeaderName, Object, Text, exactly_one, one_of, one_rule
 
 
 class ClaimSource(Object):
     """Where a forwarded value comes from."""
 
-    claim: ClaimPath
+    cel = (one_rule("claim", "apiKey", "clientCertificate"),)
+    claim: ClaimPath | None = None
     """Path of a claim of the caller's token. Lists are joined with commas; what is not printable ASCII is percent-encoded."""
+    api_key: ClaimPath | None = Field(None, alias="apiKey")
+    """What of the caller's API key: `[id]`, `[subscription]` or `[labels, NAME]`."""
+    client_certificate: ClaimPath | None = Field(None, alias="clientCertificate")
+    """What of the caller's certificate: `[subject]`, `[commonName]`, `[issuer]`, `[serial]`, `[sha256]`, `[dnsNames]`, `[uris]` or
+    `[emails]`."""
+
+    @model_validator(mode="after")
+    def _one(self) -> Self:
+        exactly_one(self, "claim", "api_key", "client_certificate")
+        return self
 
 
 class ForwardedHeader(Object):
@@ -36,7 +47,7 @@ class ForwardedHeader(Object):
     value: Text | None = None
     """A fixed value."""
     from_: ClaimSource | None = Field(None, alias="from")
-    """A value out of the caller's token."""
+    """A value out of one of the caller's credentials."""
 
     @model_validator(mode="after")
     def _one(self) -> Self:

@@ -5,7 +5,8 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, StringConstraints, model_validator
 
 from authz.api.v1alpha1.answers import Denied, Forward
-from authz.api.v1alpha1.callers import Allow, Deny
+from authz.api.v1alpha1.callers import Allow, Deny, IpSet
+from authz.api.v1alpha1.credentials import ApiKeySet, CertificateAuthority
 from authz.api.v1alpha1.tokens import Issuer
 from authz.api.v1alpha1.words import HOST, Method, ModeName, Name, Object, ObjectName, Path, PathValue, Text, every_item
 
@@ -148,11 +149,20 @@ class AuthPolicySpec(Object):
     preflight: Literal["Deny", "Allow"] = "Deny"
     """`Allow`: a CORS preflight passes after the path check and `deny`, without credentials."""
     definitions_from: Annotated[list[DefinitionsRef], Field(min_length=1, max_length=8)] | None = Field(None, alias="definitionsFrom")
-    """AuthPolicies whose issuers may be named here; one level, and a local name wins."""
+    """AuthPolicies whose issuers, key sets, certificate authorities and sets of addresses may be named here; one level, and a local
+    name wins."""
     audiences: Annotated[list[Text], Field(min_length=1, max_length=16)] | None = None
     """For whom a token must be: one of these must be in `aud`. Required where `jwt` is used. Not a client id: ID tokens name those."""
     issuers: Annotated[list[Issuer], Field(min_length=1, max_length=32)] | None = None
     """Who may vouch for a token."""
+    api_keys: Annotated[list[ApiKeySet], Field(min_length=1, max_length=16)] | None = Field(None, alias="apiKeys")
+    """Sets of API keys (subscription keys)."""
+    certificate_authorities: Annotated[list[CertificateAuthority], Field(min_length=1, max_length=16)] | None = Field(
+        None, alias="certificateAuthorities"
+    )
+    """Who may issue client certificates."""
+    ip_sets: Annotated[list[IpSet], Field(min_length=1, max_length=16)] | None = Field(None, alias="ipSets")
+    """Sets of addresses that `clientIP` may name."""
     deny: Annotated[list[Deny], Field(min_length=1, max_length=64)] | None = None
     """Who may not, before every rule."""
     rules: Annotated[list[Rule], Field(min_length=1, max_length=64)] | None = None

@@ -4,14 +4,13 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, StringConstraints, model_validator
 
+from authz.api.v1alpha1.references import CaRef, JwksRef
 from authz.api.v1alpha1.words import (
     Algorithm,
     ClaimPath,
-    DataKey,
     HeaderName,
     Name,
     Object,
-    ObjectName,
     Scope,
     Text,
     TokenType,
@@ -22,7 +21,7 @@ from authz.api.v1alpha1.words import (
 
 
 class TokenPlace(Object):
-    """One place where a token may stand in a request."""
+    """One place where a token or key may stand in a request."""
 
     cel = (
         one_rule("header", "query", "cookie"),
@@ -31,7 +30,7 @@ class TokenPlace(Object):
     header: HeaderName | None = None
     """Name of a request header."""
     scheme: Annotated[str, StringConstraints(min_length=1, max_length=32, pattern=r"^[A-Za-z][A-Za-z0-9-]*$")] | None = None
-    """The word before the token in the header, such as `Bearer`. Without it the whole header is the token."""
+    """The word before it in the header, such as `Bearer`. Without it the whole header is the token or key."""
     query: Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9._~-]+$")] | None = None
     """Name of a query parameter."""
     cookie: Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9!#$%&'*+.^_`|~-]+$")] | None = None
@@ -43,32 +42,6 @@ class TokenPlace(Object):
         if self.scheme is not None and self.header is None:
             raise ValueError("scheme goes with header")
         return self
-
-
-class JwksRef(Object):
-    """A key set in a ConfigMap or Secret."""
-
-    kind: Literal["ConfigMap", "Secret"]
-    """What holds it."""
-    namespace: ObjectName | None = None
-    """Its namespace; the default is the policy's. Another one takes a ReferenceGrant there."""
-    name: ObjectName
-    """Its name."""
-    key: DataKey = "jwks.json"
-    """Which key of its data."""
-
-
-class CaRef(Object):
-    """CA certificates in a ConfigMap or Secret."""
-
-    kind: Literal["ConfigMap", "Secret"]
-    """What holds them."""
-    namespace: ObjectName | None = None
-    """Its namespace; the default is the policy's. Another one takes a ReferenceGrant there."""
-    name: ObjectName
-    """Its name."""
-    key: DataKey = "ca.crt"
-    """Which key of its data: PEM, one certificate or several."""
 
 
 class Issuer(Object):

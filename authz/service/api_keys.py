@@ -1,0 +1,109 @@
+"""API keys: records read once, and the reader that finds out whose key a request presents."""
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+from authz.api.key_records import read_records
+from authz.authn.api_keys import ApiKeys, failure_of
+from authz.authn.presented import Finder
+from authz.model.api_key import KeyRecord
+from authz.model.definitions import ApiKeySet
+from authz.model.principal import Caller, Failure, Rank
+from authz.model.problem import Problem
+from authz.model.reason import Reason
+from authz.model.reference import Text
+from authz.model.trace import Step
+from authz.policy import addresses
+from authz.policy.view import View
+
+
+@dataclass(frozen=True, slots=True)
+class ReadRecords:
+    """The records of a text, and what is wrong with others in it."""
+
+    records: tuple[KeyRecord, ...]
+    problems: tuple[Problem, ...]
+
+
+class KeyRecords:
+    """Records of texts, and sets of keys made of them, each read and made once as long as it is in use."""
+
+    def __init__(self, digest_key: bytes = b"") -> None:
+        self._digest_key = digest_key
+        self._read: dict[Text, ReadRecords] = {}
+        self._made: dict[tuple[Text, ...], ApiKeys] = {}
+
+    def of(self, text: Text) -> ReadRecords:
+        """Return the records of a text."""
+        known = self._read.get(text)
+        if known is None:
+            known = self._read[text] = ReadRecords(*read_records(text.text, text.origin))
+        return known
+
+    def keys(self, texts: tuple[Text, ...]) -> ApiKeys:
+        """Return the keys whose records stand in these texts."""
+        known = self._made.get(texts)
+        if known is None:
+            known = self._made[texts] = ApiKeys((record for text in texts for record in self.of(text).records), self._digest_key)
+        return known
+
+    def retain(self, used: set[Text]) -> None:
+        """Forget every other text."""
+        self._read = {text: read for text, read in self._read.items() if text in used}
+        self._made = {texts: made for texts, made in self._made.items() if used.issuperset(texts)}
+
+
+class ApiKeyReader:
+    """Reads the keys of one set."""
+
+    __slots__ = ("_callers", "_finder", "_keys", "_name")
+
+    def __init__(self, key_set: ApiKeySet, keys: ApiKeys) -> None:
+        self._name = key_set.name
+        self._finder = Finder(key_set.places, "one API key")
+        self._keys = keys
+        self._callers: dict[str, Caller] = {}
+
+    def identify(self, view: View) -> Caller | Failure:
+        """Return whose key the request presents, or why it counts for nothing."""
+        presented = self._finder.find(view.request)
+        if isinstance(presented, Failure):
+            view.note(Step(3, "key", "", False, presented.got, presented.want))
+            return presented
+        view.unasked = presented.unasked
+        record = self._keys.find(presented.token)
+        found = self._unknown() if record is None else self._failure(record, view)
+        if view.trace is not None:
+            place = " and ".join(map(str, presented.places))
+            got = f"{record.id} of {record.subscription}, {place}" if record is not None else f"an unknown one, {place}"
+            view.note(Step(3, "key", "", found is None, found.got if found is not None else got, found.want if found is not None else ""))
+        if found is not None:
+            found.unasked = presented.unasked
+            return found
+        return self._caller(record) if record is not None else self._unknown()
+
+    def _unknown(self) -> Failure:
+        return Failure(Reason.APIKEY_UNKNOWN, Rank.NOT_VERIFIED, f"a key of {self._name}", "another")
+
+    def _failure(self, record: KeyRecord, view: View) -> Failure | None:
+        failure = failure_of(record, view.now, view.address if record.cidrs else addresses.UNKNOWN, _set_of)
+        if failure is not None and not failure.got:
+            failure.got = f"{record.id} from {addresses.text(view.address)}"
+        return failure
+
+    def _caller(self, record: KeyRecord) -> Caller:
+        known = self._callers.get(record.id)
+        if known is None:
+            claims = {
+                "id": record.id,
+                "subscription": record.subscription,
+                "labels": dict(record.labels),
+                "scopes": frozenset(record.scopes),
+            }
+            known = self._callers[record.id] = Caller(self._name, record.id, claims)
+        return known
+
+
+@lru_cache(maxsize=1024)
+def _set_of(cidrs: tuple[str, ...]) -> addresses.AddressSet:
+    return addresses.AddressSet(addresses.bounds(cidr) for cidr in cidrs)

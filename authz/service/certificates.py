@@ -1,0 +1,163 @@
+"""Client certificates: where the operator says they are told, verified by a policy's authority, and remembered."""
+
+from collections.abc import Callable
+from functools import lru_cache
+from hashlib import sha256
+from typing import Final
+
+from authz.authn.certificates import Authority
+from authz.authn.crl import Revocations, Standing
+from authz.authn.forwarded_certificate import from_client_cert, from_peer, from_pem_header, from_xfcc
+from authz.authn.identities import identity_test
+from authz.model.certificate import Certificate, CertificateIdentity, Chain
+from authz.model.definitions import CertificateAuthority, Revocation
+from authz.model.operator import CertificateSource, ClientCertificate
+from authz.model.principal import Caller, Failure, Rank
+from authz.model.reason import Reason
+from authz.model.request import Request
+from authz.model.trace import Step
+from authz.policy.addresses import AddressSet, bounds, parse
+from authz.policy.view import View
+
+# How many verified certificates a reader remembers; beyond, it begins anew.
+MOST_REMEMBERED: Final = 4096
+
+_WANT: Final = "a client certificate"
+
+
+class CertificateReader:
+    """Reads the client certificates of one authority, with one of some identities where there are any."""
+
+    __slots__ = ("_authority", "_identities", "_known", "_name", "_revocation", "_revocations", "_want")
+
+    def __init__(self, authority: CertificateAuthority, identities: tuple[CertificateIdentity, ...]) -> None:
+        self._name = authority.name
+        # In files a Secret cannot be read: then nobody can be verified.
+        self._authority = Authority(authority.ca) if authority.ca else None
+        self._revocation = authority.revocation
+        self._revocations = Revocations(tuple(text.text for text in authority.crls))
+        self._identities = tuple(identity_test(each) for each in identities)
+        self._want = " or ".join(_in_words(each) for each in identities)
+        self._known: dict[bytes, tuple[Caller, Certificate]] = {}
+
+    def identify(self, view: View) -> Caller | Failure:
+        """Return whose certificate the client presented, or why it counts for nothing."""
+        chain = chain_of(view)
+        if isinstance(chain, Failure):
+            view.note(Step(3, "certificate", "", False, chain.got, chain.want))
+            return chain
+        found = self._known.get(chain.digest) if view.trace is None else None
+        if found is None or not found[1].begins <= view.now <= found[1].expires:
+            verified = self._verified(chain, view)
+            if isinstance(verified, Failure):
+                view.note(Step(3, "certificate", "", False, verified.got, verified.want))
+                return verified
+            found = verified
+        caller, certificate = found
+        return self._revoked(certificate, view) or self._other(certificate, view) or caller
+
+    def _verified(self, chain: Chain, view: View) -> tuple[Caller, Certificate] | Failure:
+        if self._authority is None:
+            return Failure(Reason.KEYS_UNAVAILABLE, Rank.NOT_VERIFIED, f"the certificates of {self._name}", "", undecided=True)
+        certificate = self._authority.verify(chain, view.now)
+        if isinstance(certificate, Failure):
+            return certificate
+        view.note(Step(3, "certificate", "", True, certificate.subject, f"one that {self._name} vouches for"))
+        if len(self._known) >= MOST_REMEMBERED:
+            self._known = {}
+        found = self._known[chain.digest] = Caller(self._name, certificate.subject, certificate.facts), certificate
+        return found
+
+    def _revoked(self, certificate: Certificate, view: View) -> Failure | None:
+        if self._revocation is Revocation.NONE:
+            return None
+        standing = self._revocations.status(certificate, view.now)
+        if view.trace is not None:
+            view.note(Step(3, "revocation", "", standing is Standing.GOOD, standing.value, "on no revocation list"))
+        if standing is Standing.REVOKED:
+            return Failure(Reason.CERT_REVOKED, Rank.NOT_VERIFIED, "one that is not revoked", certificate.subject)
+        if standing is Standing.UNKNOWN and self._revocation is Revocation.REQUIRE:
+            want = f"a current revocation list of {self._name}"
+            return Failure(Reason.CERT_REVOCATION_UNKNOWN, Rank.NOT_VERIFIED, want, certificate.subject, undecided=True)
+        return None
+
+    def _other(self, certificate: Certificate, view: View) -> Failure | None:
+        if not self._identities:
+            return None
+        holds = any(test(certificate) for test in self._identities)
+        if view.trace is not None:
+            view.note(Step(3, "identity", "", holds, certificate.subject, self._want))
+        return None if holds else Failure(Reason.CERT_NOT_ALLOWED, Rank.NOT_PERMITTED, self._want, certificate.subject)
+
+
+def chain_of(view: View) -> Chain | Failure:
+    """Return the certificate that the client presented, as it is told where the operator says, or why there is none."""
+    setting = view.certificate_from
+    if setting is None:
+        return Failure(Reason.CERT_MISSING, Rank.NOT_PRESENTED, _WANT, "the operator has not said where it is told")
+    if setting.trusted and parse(view.request.peer) not in _trusted(setting.trusted):
+        # What somebody else than those proxies says of a certificate is not heard.
+        return Failure(Reason.CERT_MISSING, Rank.NOT_PRESENTED, _WANT, "none from a proxy that may tell it")
+    return _READ[setting.source](view.request, setting) or Failure(Reason.CERT_MISSING, Rank.NOT_PRESENTED, _WANT, "none")
+
+
+def leaf_of(view: View) -> bytes | None:
+    """Return the certificate that the client presented, DER, for tokens that are bound to one (RFC 8705); None: there is none."""
+    chain = chain_of(view)
+    return chain.leaf if isinstance(chain, Chain) else None
+
+
+Read = Callable[[Request, ClientCertificate], Chain | Failure | None]
+
+
+def _of_peer(request: Request, setting: ClientCertificate) -> Chain | Failure | None:
+    return _remembered(from_peer, request.certificate)
+
+
+def _of_xfcc(request: Request, setting: ClientCertificate) -> Chain | Failure | None:
+    return _remembered(from_xfcc, request.headers.get(setting.source.value, ""))
+
+
+def _of_header(request: Request, setting: ClientCertificate) -> Chain | Failure | None:
+    return _remembered(from_pem_header, request.headers.get(setting.header, ""))
+
+
+def _of_client_cert(request: Request, setting: ClientCertificate) -> Chain | Failure | None:
+    value = request.headers.get("client-cert", "")
+    return from_client_cert(value, request.headers.get("client-cert-chain", "")) if value else None
+
+
+_READ: Final[dict[CertificateSource, Read]] = {
+    CertificateSource.PEER: _of_peer,
+    CertificateSource.XFCC: _of_xfcc,
+    CertificateSource.CLIENT_CERT: _of_client_cert,
+    CertificateSource.HEADER: _of_header,
+}
+
+_chains: dict[bytes, Chain] = {}
+
+
+def _remembered(read: Callable[[str], Chain | Failure | None], text: str) -> Chain | Failure | None:
+    """Return what a text tells. One connection's requests tell the same again and again, and reading costs more than finding."""
+    if not text:
+        return None
+    digest = sha256(text.encode("utf-8", "surrogatepass") + read.__name__.encode()).digest()
+    known = _chains.get(digest)
+    if known is not None:
+        return known
+    found = read(text)
+    if isinstance(found, Chain):
+        if len(_chains) >= MOST_REMEMBERED:
+            _chains.clear()
+        _chains[digest] = found
+    return found
+
+
+@lru_cache(maxsize=64)
+def _trusted(cidrs: tuple[str, ...]) -> AddressSet:
+    return AddressSet(bounds(cidr) for cidr in cidrs)
+
+
+def _in_words(identity: CertificateIdentity) -> str:
+    given = ((name.replace("_", " "), getattr(identity, name)) for name in CertificateIdentity.__dataclass_fields__)
+    return " and ".join(f"{name} {value}" for name, value in given if value)

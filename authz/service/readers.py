@@ -1,0 +1,46 @@
+"""What finds and verifies the credentials of one policy, as long as it is in force."""
+
+from collections.abc import Callable, Hashable, Iterable
+
+from authz.model.certificate import CertificateIdentity
+from authz.model.definitions import ApiKeySet, CertificateAuthority
+from authz.model.issuer import Issuer
+from authz.policy.view import Reader
+from authz.service.api_keys import ApiKeyReader, KeyRecords
+from authz.service.certificates import CertificateReader
+from authz.service.keyring import IssuerKeys, KeyRing
+from authz.service.reader import TokenReader
+from authz.service.tokens import TokenMemory
+
+
+class PolicyReaders:
+    """Makes readers, or takes those of an earlier form of the policy, which remember what they verified. Satisfies policy.view.Readers."""
+
+    def __init__(self, ring: KeyRing, memory: TokenMemory, records: KeyRecords, earlier: "PolicyReaders | None" = None) -> None:
+        self._ring = ring
+        self._memory = memory
+        self._records = records
+        self._earlier = earlier._made if earlier is not None else {}
+        self._made: dict[Hashable, Reader] = {}
+
+    def tokens(self, issuers: tuple[Issuer, ...], audiences: tuple[str, ...]) -> Reader:
+        """Return the reader of the tokens of some issuers for some audiences."""
+        return self._one((issuers, audiences), lambda: TokenReader(issuers, audiences, self._ring, self._memory))
+
+    def api_keys(self, key_set: ApiKeySet) -> Reader:
+        """Return the reader of the keys of a set."""
+        return self._one(key_set, lambda: ApiKeyReader(key_set, self._records.keys(key_set.texts)))
+
+    def certificates(self, authority: CertificateAuthority, identities: tuple[CertificateIdentity, ...]) -> Reader:
+        """Return the reader of the client certificates of an authority that have one of the identities, where there are any."""
+        return self._one((authority, identities), lambda: CertificateReader(authority, identities))
+
+    def _one(self, key: Hashable, make: Callable[[], Reader]) -> Reader:
+        if key not in self._made:
+            self._made[key] = self._earlier.get(key) or make()
+        return self._made[key]
+
+    @property
+    def states(self) -> Iterable[IssuerKeys]:
+        """What is known of the keys of the issuers whose tokens are read."""
+        return (state for reader in self._made.values() if isinstance(reader, TokenReader) for state in reader.states)
