@@ -82,7 +82,7 @@ def test_only_the_three_reasons_of_an_allow_allow(reason):
     ("status", "values"),
     [
         (400, {"credentials.multiple", "path.ambiguous", "request.malformed"}),
-        (503, {"policy.conflicted", "policy.invalid", "keys.unavailable", "internal.error", "overloaded"}),
+        (503, {"cert.revocation_unknown", "policy.conflicted", "policy.invalid", "keys.unavailable", "internal.error", "overloaded"}),
     ],
 )
 def test_the_statuses_of_faults_are_the_designed_ones(status, values):
