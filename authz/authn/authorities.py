@@ -34,6 +34,14 @@ def read(text: str) -> tuple[list[x509.Certificate], list[x509.Certificate]]:
     return (anchors, others) if anchors else (others, [])
 
 
+def load(der: bytes) -> x509.Certificate:
+    """Return a certificate whose names and times can be read, which the library puts off. Raises exceptions of many types."""
+    certificate = x509.load_der_x509_certificate(der)
+    # Each is read now: what is asked for again later is known not to raise.
+    _ = certificate.subject, certificate.issuer, certificate.not_valid_before_utc, certificate.not_valid_after_utc
+    return certificate
+
+
 def is_self_signed(certificate: x509.Certificate) -> bool:
     """Return whether a certificate names itself as its issuer and is signed with its own key."""
     if certificate.subject != certificate.issuer:
@@ -60,8 +68,7 @@ def _certificates(text: str) -> list[bytes]:
 
 def _certificate(at: int, der: bytes) -> x509.Certificate:
     try:
-        certificate = x509.load_der_x509_certificate(der)
-        # Read now what would be found unreadable on a check.
+        certificate = load(der)
         certificate.public_key()
         problem = _problem(certificate)
         whose = shown(certificate.subject)

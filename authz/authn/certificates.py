@@ -50,7 +50,7 @@ class Authority:
     def verify(self, chain: Chain, now: float) -> Certificate | Failure:
         """Return the verified certificate, or why nobody vouches for it at `now`, Unix time in seconds."""
         try:
-            leaf, *told = (x509.load_der_x509_certificate(der) for der in (chain.leaf, *chain.intermediates))
+            leaf, *told = (authorities.load(der) for der in (chain.leaf, *chain.intermediates))
             names = subject_names.alternative(leaf)
             # Every name that will be shown or compared can be read.
             subject_names.distinguished(leaf.subject)

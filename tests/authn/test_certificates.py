@@ -301,6 +301,15 @@ def test_an_intermediate_of_version_1_is_no_ca():
     assert isinstance(AUTHORITY.verify(Chain(a_leaf(MIDDLE).der, (ca.leaf,)), NOW), Failure)
 
 
+@pytest.mark.parametrize("what", EDITS)
+@pytest.mark.parametrize("old", [b"middle", b"root"])
+def test_an_intermediate_of_a_form_that_none_has_breaks_nothing(what, old):
+    strange = resigned(MIDDLE, ROOT, lambda fields: _with(old, b"\xff" + old[1:])(EDITS[what](fields)))
+    found = AUTHORITY.verify(Chain(a_leaf(MIDDLE).der, (strange.leaf,)), NOW)
+    assert isinstance(found, Failure)
+    assert found.reason is Reason.CERT_UNTRUSTED
+
+
 def test_a_signature_over_sha_1_is_none():
     def over_sha_1(fields: Fields) -> Fields:
         return [(tag, bytes.fromhex("06072a8648ce3d0401") if at == 2 else content) for at, (tag, content) in enumerate(fields)]

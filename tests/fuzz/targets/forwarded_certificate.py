@@ -19,8 +19,6 @@ from authz.model.principal import Failure
 from tests.authn.pki import NOW, Node, a_ca, a_leaf
 from tests.fuzz.lines import text_of
 
-FOUND: Mapping[str, bytes] = {}
-
 
 @cache
 def _issued() -> tuple[Authority, Node, Node]:
@@ -63,3 +61,13 @@ def seeds() -> Iterable[bytes]:
     yield f'\n{above}\nHash={"0" * 64};Cert="forged",Hash={digest};Chain={whole}'.encode()
     yield f"::\n:YQ==:\nHash={digest}".encode()
     yield f":YQ==:;a\n:YQ==:,\n{leaf.pem}{middle.pem}".replace("-----\n", "----- ").encode()
+
+
+def _strange() -> bytes:
+    """A certificate between whose subject is not UTF-8."""
+    _, leaf, middle = _issued()
+    above = b64encode(middle.der.replace(b"middle", b"m\xf7ddle"))
+    return b":" + b64encode(leaf.der) + b":\n:" + above + b":\n"
+
+
+FOUND: Mapping[str, bytes] = {"a name that is not read until it is asked for": _strange()}
