@@ -1,4 +1,8 @@
-"""What a policy asks of a verified client certificate: read strictly when written, then a test of certificates."""
+"""What a policy asks of a verified client certificate: read strictly when written, then a test of certificates.
+
+A thumbprint allows one certificate and forbids none: its holder can change the frame around the signature, and has another thumbprint
+for the same certificate. Who is to be kept out is named by issuer and serial number, or revoked.
+"""
 
 import re
 from collections.abc import Callable, Iterator

@@ -4,14 +4,16 @@ from dataclasses import fields, replace
 
 import pytest
 from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature, encode_dss_signature
 from cryptography.x509.oid import NameOID
 from hypothesis import given
 from hypothesis import strategies as st
 
 from authz.authn.certificates import Authority
 from authz.authn.identities import identity_problem, identity_test
-from authz.model.certificate import Certificate, CertificateIdentity
-from tests.authn.pki import NOW, a_ca, a_leaf, dn, san
+from authz.model.certificate import Certificate, CertificateIdentity, Chain
+from tests.authn.pki import NOW, a_ca, a_leaf, dn, elements, san, tlv
 
 NAMES = [
     x509.DNSName("a.partner.example"),
@@ -233,6 +235,19 @@ def test_what_nobody_can_mean_is_a_problem_and_matches_nothing(asked, words):
     identity = CertificateIdentity(**asked)
     assert words in identity_problem(identity)
     assert identity_test(identity)(CERTIFICATE) is False
+
+
+def test_a_holder_can_change_the_thumbprint_and_not_the_serial_number():
+    leaf = a_leaf(SHARED_ROOT, serial=0x0ABC)
+    r, s = decode_dss_signature(leaf.certificate.signature)
+    order = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551  # Of P-256: (r, order - s) is as good as (r, s).
+    signed = elements(elements(leaf.der)[0][1])[:2]
+    other = encode_dss_signature(r, order - s)
+    frame = b"".join(tlv(*each) for each in signed) + tlv(0x03, b"\0" + other)
+    found = AUTHORITY.verify(Chain(tlv(0x30, frame)), NOW)
+    assert isinstance(found, Certificate)
+    assert matches(found, serial="0abc", issuer="CN=root")
+    assert not matches(found, sha256=leaf.certificate.fingerprint(hashes.SHA256()).hex())
 
 
 @given(st.builds(CertificateIdentity, **{each.name: st.text(max_size=12) for each in fields(CertificateIdentity)}))
