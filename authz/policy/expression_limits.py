@@ -174,20 +174,17 @@ def _of_call(node: Node, scope: Scope, problems: Mapping[str, Problem]) -> Itera
         yield Refusal(_REFUSED[node.name], node.place)
     elif node.name == "replace" and len(node.parts) > 2:
         yield from _of_replace(node)
-    elif node.name == "matches":
-        yield from _of_literal(node, node.parts[1], problems[node.name], required="a pattern")
     elif node.name.startswith(_ZONED) and len(node.parts) > 1:
-        yield from _of_literal(node, node.parts[1], problems[_ZONED], required="a time zone")
-    elif node.name == "ip.inCidr":
-        address, network = node.parts
-        yield from _of_literal(node, network, problems[node.name])
-        if address.text is not None and parse(address.text) == UNKNOWN:
-            yield Refusal("this is no IPv4 or IPv6 address; write clientIP, or an address without port and zone", address.place)
-    elif node.name in ("timestamp", "duration"):
-        yield from _of_literal(node, node.parts[0], problems[node.name])
+        yield from _of_literal(node.parts[1], problems[_ZONED], required="a time zone")
+    elif node.name in problems:
+        # The literal that is read as something else is the last argument of each of these.
+        required = "a pattern" if node.name == "matches" else ""
+        yield from _of_literal(node.parts[-1], problems[node.name], required=required)
+    if node.name == "ip.inCidr" and (address := node.parts[0]).text is not None and parse(address.text) == UNKNOWN:
+        yield Refusal("this is no IPv4 or IPv6 address; write clientIP, or an address without port and zone", address.place)
 
 
-def _of_literal(node: Node, given: Node, problem_of: Problem, *, required: str = "") -> Iterator[Refusal]:
+def _of_literal(given: Node, problem_of: Problem, *, required: str = "") -> Iterator[Refusal]:
     if given.text is not None:
         if problem := problem_of(given.text):
             yield Refusal(problem, given.place)

@@ -80,7 +80,7 @@ def _overload(function: str, types: str) -> str:
 
 
 def _syntax(detail: str) -> str:
-    if "<EOF>' expecting" in detail or detail.startswith("mismatched input '<EOF>"):
+    if "'<EOF>'" in detail.partition(" expecting")[0]:
         return "the expression ends too early; finish it, and close every bracket and quote"
     return "this cannot be read; check the operators, brackets and quotes here and before"
 
@@ -94,5 +94,6 @@ _WORDS: Final[tuple[tuple[str, Callable[..., str]], ...]] = (
         r"expression of type '([^']*)' cannot be the operand of a select operation()",
         lambda kind, _: f"a value of type {kind[:_LONGEST_NAME]} has no members; take away the dot and what follows",
     ),
+    (r"(has\(\) argument must be)()", lambda _, __: "has asks for a member; write it as in has(jwt.scp)"),
     (r"invalid (u?int|double|float) literal()", lambda _, __: "this number is beyond 64 bits; write a smaller one"),
 )
