@@ -84,7 +84,7 @@ class Service:
         self._ring = ring
         self._clock = clock
         self._settings = settings
-        self._updater = Updater(said, ring, memory, self.audit.failed)
+        self._updater = Updater(said, ring, memory, self.audit.failed, settings.digest_key)
         self._checker = Checker(self._updater.store, ring, clock, self.audit)
         self._server = CheckServer(Endpoint(self._checker, self.audit, settings.room), settings.limits, settings.tls)
         self._routes: tuple[CoveredRoute, ...] = ()

@@ -13,6 +13,7 @@ from authz.envoy.endpoint import Endpoint
 from authz.envoy.pb import ext_authz_pb2 as pb
 from authz.model.decision import Allow, Deny
 from authz.model.declared import Declared
+from authz.model.definitions import Definitions
 from authz.model.issuer import AUTHORIZATION_BEARER, Issuer, KeySource, Place, PlaceKind
 from authz.model.operator import ClientAddress, Operator
 from authz.model.policy import (
@@ -35,10 +36,11 @@ from authz.model.reason import Reason
 from authz.policy.compiled import compile_policy
 from authz.policy.forwarding import all_variants
 from authz.policy.snapshot import Snapshot
+from authz.service.api_keys import KeyRecords
 from authz.service.check import Checker, SnapshotStore
 from authz.service.keyring import KeyRing
 from authz.service.ports import FetchedKeys
-from authz.service.reader import TokenReader
+from authz.service.readers import PolicyReaders
 from authz.service.tokens import TokenMemory
 from tests.builders import HOST, ISSUER, Installation, a_jwk, a_jwks, a_request, a_token, rsa_key
 from tests.fakes import NOON, FakeClock, FakeFetcher, Journal
@@ -207,11 +209,8 @@ class _Service:
         enforced = [rule for policy in policies if policy.mode is Mode.ENFORCE for rule in policy.rules if rule.mode is Mode.ENFORCE]
         owned = all_variants(header.name for rule in enforced for header in rule.forward)
 
-        def reader_of(issuers, audiences):
-            return TokenReader(issuers, audiences, self.ring, memory)
-
-        issuers = {issuer.name: issuer for issuer in ISSUERS}
-        compiled = [compile_policy(policy, issuers, owned, reader_of) for policy in policies]
+        definitions = Definitions({issuer.name: issuer for issuer in ISSUERS})
+        compiled = [compile_policy(policy, definitions, owned, PolicyReaders(self.ring, memory, KeyRecords())) for policy in policies]
         self.journal = Journal()
         store = SnapshotStore(Snapshot(compiled, owned, operator or Operator(ClientAddress())))
         self.checker = Checker(store, self.ring, FakeClock(), self.journal)

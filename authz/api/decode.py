@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from difflib import get_close_matches
-from pathlib import PurePath
 from typing import Any, Final, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -116,7 +115,7 @@ def decode(document: Document, file: str = "") -> Declared | Stray:
         found += [replace(each, path=rest.origin.get(each.path, each.path)) if errors else each for each in repeated]
     name = _name(document.value)
     metadata = manifest.metadata if manifest is not None else None
-    directory = str(PurePath(file).parent) if file else ""
+    directory = file.rpartition("/")[0] or "."
     policy = (
         policy_of(name, metadata.generation, manifest.spec, metadata.created or "", directory) if name and manifest and metadata else None
     )

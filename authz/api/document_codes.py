@@ -146,4 +146,9 @@ DOCUMENT_CODES: Final[dict[str, ProblemCode]] = {
         "The text is no JSON Lines, JSON or YAML, or is larger than any list of keys: none of its keys is known from it. One record a "
         "line in JSON, as `authz apikey generate --append` writes them, is the form for many keys.",
     ),
+    "AZ216": ProblemCode(
+        "No Secret with these labels",
+        "A warning: no Secret of the namespace has the labels of `secretSelector`, so no key is known and every one is refused. Label a "
+        "Secret, or correct the labels.",
+    ),
 }

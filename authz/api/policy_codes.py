@@ -115,4 +115,22 @@ POLICY_CODES: Final[dict[str, ProblemCode]] = {
         "Every header that some policy forwards is removed from every request, in each spelling, so an installation has at most 256 names. "
         "The oldest policies have theirs; this one answers 503. Forward fewer headers, or names that others forward already.",
     ),
+    "AZ326": ProblemCode(
+        "Client certificate not settled",
+        "`clientCertificate` is used, and the operator has not said where the client's certificate is told. A certificate is no secret, "
+        "so a header that anybody can send proves nothing. Start the service with `--client-certificate`.",
+    ),
+    "AZ327": ProblemCode(
+        "Expression that cannot be used",
+        "`when` is CEL, and is compiled and checked when the policy is loaded: names, types, and that the result is true or false. "
+        "docs/expressions.md lists what it sees.",
+    ),
+    "AZ328": ProblemCode(
+        "Expression on a credential that the item does not ask for",
+        "`jwt`, `apiKey` and `clientCertificate` are what the item's own credential says. Without that member there is none.",
+    ),
+    "AZ329": ProblemCode(
+        "Identity that cannot be",
+        "A thumbprint has the length of its digest, in hex; names are distinguished names (RFC 4514), DNS names, URIs and addresses.",
+    ),
 }

@@ -6,10 +6,10 @@ SHA-256, or HMAC-SHA-256 under the operator's digest key, without which nobody c
 
 import hmac
 from collections import Counter
-from collections.abc import Callable, Container, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from hashlib import sha256
 from math import inf
-from typing import Final
+from typing import Final, Protocol
 
 from authz.model.api_key import EVERY_SCOPE, Digest, DigestKind, KeyRecord, KeyState
 from authz.model.credential import Secret
@@ -19,6 +19,13 @@ from authz.model.reason import Reason
 MAX_KEY: Final = 512
 MIN_DIGEST_KEY: Final = 32
 _TOLD: Final = 100
+
+
+class Addresses(Protocol):
+    """A set of addresses."""
+
+    def __contains__(self, address: int) -> bool:
+        """Whether an address is in it."""
 
 
 def digest_key_of(text: bytes) -> bytes:
@@ -114,7 +121,7 @@ def _octets(key: str) -> bytes | None:
         return None
 
 
-def failure_of(record: KeyRecord, now: float, address: int, addresses: Callable[[tuple[str, ...]], Container[int]]) -> Failure | None:
+def failure_of(record: KeyRecord, now: float, address: int, addresses: Callable[[tuple[str, ...]], Addresses]) -> Failure | None:
     """Return why a key does not count, or None.
 
     Args:

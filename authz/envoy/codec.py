@@ -47,15 +47,16 @@ def request_of(data: bytes) -> Request | None:
     headers: Mapping[str, str] = http.headers
     if not headers and http.HasField("header_map"):
         headers = _joined(http.header_map)
-    return Request(
+    request = Request(
         http.method,
         http.host,
         _with_other_octets(http) if "!" in http.path and http.protocol.startswith(_BEYOND_ASCII) else http.path,
         headers,
         attributes.source.address.socket_address.address,
         attributes.context_extensions.get("policy", ""),
-        attributes.source.certificate,
     )
+    request.certificate = attributes.source.certificate
+    return request
 
 
 def _with_other_octets(http: pb.AttributeContext.HttpRequest) -> str:

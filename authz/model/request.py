@@ -22,23 +22,14 @@ class Request:
 
     __slots__ = ("address_of", "certificate", "gateway", "headers", "host", "method", "path", "peer", "policy", "query", "route")
 
-    def __init__(
-        self,
-        method: str,
-        host: str,
-        target: str,
-        headers: Mapping[str, str],
-        peer: str = "",
-        policy: str = "",
-        certificate: str = "",
-    ) -> None:
+    def __init__(self, method: str, host: str, target: str, headers: Mapping[str, str], peer: str = "", policy: str = "") -> None:
         self.method = method
         self.host = host
         self.path, _, self.query = target.partition("?")
         self.headers = headers
         self.peer = peer
         self.policy = policy
-        self.certificate = certificate
+        self.certificate = ""
         self.route = ""
         self.gateway = ""
         self.address_of: Callable[[Request], int] | None = None

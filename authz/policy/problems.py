@@ -14,6 +14,10 @@ from authz.policy.expression_problems import UNSETTLED_ADDRESS, expression_probl
 from authz.policy.reachability import unreachable
 
 Path = tuple[str | int, ...]
+_UNSETTLED_CERTIFICATE: Final = (
+    "where the client's certificate is told has not been said, and a header that anybody can send would open this: "
+    "start with --client-certificate peer (or xfcc, client-cert, header:NAME; chart: clientCertificate), or say it for one Gateway"
+)
 # Of all rules together: each costs time when the policy is loaded, while checks wait.
 MAX_MATCHES: Final = 512
 
@@ -31,6 +35,7 @@ def problems(policy: Policy, operator: Operator) -> list[Problem]:
         *_audiences(policy),
         *_ip_sets(policy),
         *(found for path, item in policy.placed_items for found in _item(item, path, policy, operator)),
+        *(found for path, item in policy.placed_items for found in _around(item, path, policy, operator)),
         *(found for at, rule in enumerate(policy.rules) for found in _rule(rule, ("spec", "rules", at), operator)),
         *_forwarded_names(policy),
         *_answers(policy),
@@ -162,17 +167,18 @@ def _item(item: Item, path: Path, policy: Policy, operator: Operator) -> Iterato
         if header.name.lower() == "host":
             what = "the host is not among the headers that Envoy tells, so this would never hold; use spec.hosts"
             yield Problem("AZ320", what, (*path, "headers", at, "name"))
+    attached = bool(policy.targets)
+    if item.certificate is not None and not (operator.says_certificates if attached else operator.client_certificate):
+        yield Problem("AZ326", _UNSETTLED_CERTIFICATE, (*path, "clientCertificate"))
+
+
+def _around(item: Item, path: Path, policy: Policy, operator: Operator) -> Iterator[Problem]:
+    """Yield what is wrong with what an item asks of the address and of the request as a whole."""
+    attached = bool(policy.targets)
     if item.addresses is not None:
-        yield from _addresses(item.addresses, (*path, "clientIP"), operator, attached=bool(policy.targets))
-    if item.certificate is not None and not (operator.says_certificates if policy.targets else operator.client_certificate):
-        yield Problem(
-            "AZ326",
-            "where the client's certificate is told has not been said, and a header that anybody can send would open this: "
-            "start with --client-certificate peer (or xfcc, client-cert, header:NAME; chart: clientCertificate), or say it for one Gateway",
-            (*path, "clientCertificate"),
-        )
+        yield from _addresses(item.addresses, (*path, "clientIP"), operator, attached=attached)
     if item.when:
-        yield from expression_problems(item, (*path, "when"), operator, attached=bool(policy.targets))
+        yield from expression_problems(item, (*path, "when"), operator, attached=attached)
 
 
 def _addresses(condition: AddressCondition, path: Path, operator: Operator, *, attached: bool) -> Iterator[Problem]:

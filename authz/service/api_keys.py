@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from authz.api.key_records import read_records
-from authz.authn.api_keys import ApiKeys, failure_of
+from authz.authn.api_keys import Addresses, ApiKeys, failure_of
 from authz.authn.presented import Finder
 from authz.model.api_key import KeyRecord
 from authz.model.definitions import ApiKeySet
@@ -104,6 +104,10 @@ class ApiKeyReader:
         return known
 
 
+def _set_of(cidrs: tuple[str, ...]) -> Addresses:
+    return _known_set(cidrs)
+
+
 @lru_cache(maxsize=1024)
-def _set_of(cidrs: tuple[str, ...]) -> addresses.AddressSet:
+def _known_set(cidrs: tuple[str, ...]) -> addresses.AddressSet:
     return addresses.AddressSet(addresses.bounds(cidr) for cidr in cidrs)

@@ -71,15 +71,12 @@ class CertificateReader:
     def _revoked(self, certificate: Certificate, view: View) -> Failure | None:
         if self._revocation is Revocation.NONE:
             return None
-        standing = self._revocations.status(certificate, view.now)
+        status = self._revocations.status(certificate, view.now)
         if view.trace is not None:
-            view.note(Step(3, "revocation", "", standing is Standing.GOOD, standing.value, "on no revocation list"))
-        if standing is Standing.REVOKED:
-            return Failure(Reason.CERT_REVOKED, Rank.NOT_VERIFIED, "one that is not revoked", certificate.subject)
-        if standing is Standing.UNKNOWN and self._revocation is Revocation.REQUIRE:
-            want = f"a current revocation list of {self._name}"
-            return Failure(Reason.CERT_REVOCATION_UNKNOWN, Rank.NOT_VERIFIED, want, certificate.subject, undecided=True)
-        return None
+            view.note(Step(3, "revocation", "", status.standing is Standing.GOOD, status.got or status.standing.value, "not revoked"))
+        if status.standing is Standing.UNKNOWN and self._revocation is Revocation.PREFER:
+            return None
+        return status.failure
 
     def _other(self, certificate: Certificate, view: View) -> Failure | None:
         if not self._identities:

@@ -5,8 +5,9 @@ from typing import Final
 
 from cryptography import x509
 
-from authz.authn.certificates import Authority, AuthorityError
-from authz.authn.crl import Revocations, RevocationsError
+from authz.authn.authorities import AuthorityError
+from authz.authn.certificates import Authority
+from authz.authn.crl import Revocations
 from authz.authn.keys import KeySetError, key_set
 from authz.model.cluster import Cluster
 from authz.model.definitions import ApiKeySet, CertificateAuthority, IpSet
@@ -148,8 +149,5 @@ def _authority_problem(pem: str) -> str:
 
 
 def _crl_problem(text: str) -> str:
-    try:
-        Revocations((text,))
-    except RevocationsError as fault:
-        return str(fault)
-    return ""
+    problems = Revocations((text,)).problems
+    return problems[0] if problems else ""

@@ -5,6 +5,7 @@ from itertools import count
 from typing import Final
 
 from authz.authn import claims, jws
+from authz.authn.bound import binding_failure
 from authz.authn.jws import Jws
 from authz.authn.keys import Key
 from authz.authn.presented import Finder, Presented
@@ -13,6 +14,7 @@ from authz.model.principal import Failure, Principal, Rank
 from authz.model.reason import Reason
 from authz.model.trace import Step
 from authz.policy.view import View
+from authz.service.certificates import leaf_of
 from authz.service.keyring import IssuerKeys, KeyRing
 from authz.service.tokens import TokenMemory
 
@@ -48,11 +50,13 @@ class TokenReader:
         principal = self._memory.get(digest) if view.trace is None else None
         if principal is not None:
             if principal.begins <= view.now < principal.expires:
-                return principal
+                return _of_holder(principal, view) if "cnf" in principal.claims else principal
             times = principal.begins, principal.expires
             found: Principal | Failure | None = claims.time_failure(principal.claims, principal.issuer, times, view.now)
         else:
             found = self._verified(presented, view, digest, len(text))
+        if isinstance(found, Principal) and "cnf" in found.claims:
+            found = _of_holder(found, view)
         if isinstance(found, Failure):
             found.unasked = presented.unasked
         return found or Failure(Reason.TOKEN_EXPIRED, Rank.NOT_VERIFIED)
@@ -119,9 +123,6 @@ class TokenReader:
         return Failure(Reason.TOKEN_KEY_UNKNOWN, Rank.NOT_VERIFIED, want, got)
 
     def _claims(self, issuer: Issuer, read: Jws, view: View) -> Principal | Failure:
-        if "cnf" in read.claims:
-            view.note(Step(3, "binding", "", False, "a token that is bound to its holder (cnf)", "a bearer token"))
-            return Failure(Reason.TOKEN_BINDING, Rank.NOT_VERIFIED, "a bearer token", "a token that is bound to its holder (cnf)")
         times = claims.lifetime(read.claims, issuer)
         failure = times if isinstance(times, Failure) else claims.time_failure(read.claims, issuer, times, view.now)
         view.note(Step(3, "times", "", failure is None, failure.got if failure else "", failure.want if failure else ""))
@@ -136,6 +137,18 @@ class TokenReader:
         if not holds:
             return Failure(Reason.TOKEN_AUDIENCE, Rank.NOT_VERIFIED, self._want_audience, got)
         return Principal(issuer, read.claims, *times)
+
+
+def _of_holder(principal: Principal, view: View) -> Principal | Failure:
+    """Return the principal of a token that is bound to its holder (`cnf`, RFC 8705), or why the client is not shown to be that.
+
+    Asked for each request: the token may come again by another connection.
+    """
+    failure = binding_failure(principal.claims, leaf_of(view))
+    if view.trace is not None:
+        got, want = (failure.got, failure.want) if failure is not None else ("the client's certificate", "the one in cnf")
+        view.note(Step(3, "binding", "", failure is None, got, want))
+    return failure or principal
 
 
 def _ask(state: IssuerKeys, view: View) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
+from authz.authn.api_keys import digest_key_of
 from authz.envoy.tls import TlsFiles
 from authz.fetch.client import FetchLimits, origin_of, problem_of_origins
 from authz.model.operator import ClientAddress, HostGrant, Operator

@@ -1,7 +1,7 @@
 """Settings: one frozen value, and what collects the mistakes made in it."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
@@ -70,6 +70,7 @@ class Settings:
         log_rate: how many decisions are logged in each second for one policy and reason.
         ready_file: where the real addresses are written once everything is up.
         cluster: how policies are read from an API server; None: they are those of the directory.
+        digest_key: the secret of API keys with a keyed digest; b"": there are none.
     """
 
     policies: Path | None
@@ -87,6 +88,7 @@ class Settings:
     log_rate: int = 20
     ready_file: Path | None = None
     cluster: ClusterSettings | None = None
+    digest_key: bytes = field(default=b"", repr=False)
 
 
 class Mistakes:

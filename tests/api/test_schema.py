@@ -181,6 +181,10 @@ def forward(**fields: Any) -> dict[str, Any]:
     return rule(forward={"headers": [{"name": "x-auth-plan"} | fields]})
 
 
+def authority(source: dict[str, Any], **fields: Any) -> dict[str, Any]:
+    return {"certificateAuthorities": [{"name": "partners", "from": source, "revocation": "None"} | fields]}
+
+
 def answer(**fields: Any) -> dict[str, Any]:
     return {"denied": {"forbidden": fields}}
 
@@ -190,6 +194,18 @@ def answer(**fields: Any) -> dict[str, Any]:
 MISTAKES: list[tuple[str, str, dict[str, Any]]] = [
     ("TokenPlace", "", issuer(tokenFrom=[{"header": "x-token", "query": "token"}])),
     ("TokenPlace", "", issuer(tokenFrom=[{"query": "token", "scheme": "Bearer"}])),
+    (
+        "SecretSelector",
+        "",
+        {"apiKeys": [{"name": "k", "from": {"secretSelector": {"matchLabels": {"a b": "x"}}}, "in": [{"header": "x-key"}]}]},
+    ),
+    ("KeySource", "", {"apiKeys": [{"name": "k", "from": {}, "in": [{"header": "x-key"}]}]}),
+    ("TextSource", "", authority({})),
+    ("CertificateAuthority", "", authority({"file": "ca.pem"}, revocation="None", crls=[{"file": "crl.pem"}])),
+    ("CertificateAuthority", "", authority({"file": "ca.pem"}, revocation="Require")),
+    ("Identity", "", rule(allow=[{"name": "some", "clientCertificate": {"authority": "partners", "identities": [{}]}}])),
+    ("IpSet", "", {"ipSets": [{"name": "offices"}]}),
+    ("ClaimSource", "", forward(**{"from": {}})),
     ("Issuer", "", issuer(jwks="{}", jwksURL="https://idp.example.com/keys")),
     ("Issuer", "", issuer(issuer="idp")),
     ("ClientIP", "", {"deny": [{"name": "some", "clientIP": {}}]}),

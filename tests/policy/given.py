@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
+from authz.model.certificate import CertificateIdentity
+from authz.model.definitions import ApiKeySet, CertificateAuthority, Definitions
 from authz.model.issuer import AUTHORIZATION_BEARER, Issuer, KeySource, Place
 from authz.model.policy import AddressCondition, HeaderCondition, Item, JwtCondition, Mode, Policy, PolicyName, Rule
 from authz.model.principal import Failure, Principal, Rank
@@ -11,6 +13,8 @@ from authz.model.request import Request
 from authz.model.trace import Trace
 from authz.policy import addresses
 from authz.policy.compiled import CompiledPolicy, compile_policy
+from authz.policy.items import CompiledItem
+from authz.policy.parts import Parts
 from authz.policy.view import View
 from tests.builders import HOST, ISSUER, a_request
 from tests.fakes import NOON
@@ -72,6 +76,28 @@ class FakeReader:
         return self.found
 
 
+class FakeReaders:
+    """Gives one reader for every credential."""
+
+    def __init__(self, reader: FakeReader) -> None:
+        self.reader = reader
+
+    def tokens(self, issuers: tuple[Issuer, ...], audiences: tuple[str, ...]) -> FakeReader:
+        return self.reader
+
+    def api_keys(self, key_set: ApiKeySet) -> FakeReader:
+        return self.reader
+
+    def certificates(self, authority: CertificateAuthority, identities: tuple[CertificateIdentity, ...]) -> FakeReader:
+        return self.reader
+
+
+def compiled_item(item: Item, found: Principal | Failure | None = None) -> CompiledItem:
+    """Return an item, the first of a policy's first rule, whose credentials are what was found."""
+    parts = Parts(a_policy(), Definitions({"idp": an_issuer()}), frozenset(), FakeReaders(FakeReader(found)))
+    return parts.item(item, ("spec", "rules", 0, "allow", 0))
+
+
 def a_view(
     request: Request | None = None, *, path: str = "", address: str = "203.0.113.7", trace: Trace | None = None, now: float = NOON
 ) -> View:
@@ -87,5 +113,4 @@ def compiled(
     owned: frozenset[str] = frozenset(),
 ) -> CompiledPolicy:
     known = issuers if issuers is not None else {issuer.name: issuer for issuer in policy.issuers}
-    found = reader or FakeReader()
-    return compile_policy(policy, known, owned, lambda some, audiences: found)
+    return compile_policy(policy, Definitions(known), owned, FakeReaders(reader or FakeReader()))

@@ -15,22 +15,28 @@ from authz.model.policy import (
 from authz.model.principal import Failure, Rank
 from authz.model.reason import Reason
 from authz.model.trace import Trace
-from authz.policy.alternatives import Alternative, guard
-from authz.policy.items import CompiledItem
+from authz.policy.alternatives import Alternative, token_guard
 from tests.builders import a_request
-from tests.policy.given import FORGED, NOT_PRESENTED, UNAVAILABLE, FakeReader, a_principal, a_view, an_issuer, from_networks, with_header
+from tests.policy.given import (
+    FORGED,
+    NOT_PRESENTED,
+    UNAVAILABLE,
+    FakeReader,
+    a_principal,
+    a_view,
+    an_issuer,
+    compiled_item,
+    from_networks,
+    with_header,
+)
 
 MULTIPLE = Failure(Reason.CREDENTIALS_MULTIPLE, Rank.UNREADABLE, undecided=True)
 BLUE = {"x-tenant": "blue"}
 BASE = Allow(Reason.RULE_ALLOW, "shop/orders", "read", remove_headers=("authorization", "x-auth-subject", "x_auth-subject"))
 
 
-def _compiled(item, found=None):
-    return CompiledItem(item, FakeReader(found) if item.jwt else None, (), ("spec", "rules", 0, "allow", 0))
-
-
 def _alternative(item, found=None, *, forward=(), watch=None):
-    return Alternative(_compiled(item, found), BASE, forward, watch)
+    return Alternative(compiled_item(item, found), BASE, forward, watch)
 
 
 def _jwt(**members):
@@ -215,7 +221,7 @@ ASKED = (JwtCondition(("idp",)),)
     ],
 )
 def test_anonymous_does_not_overlook_a_token_that_was_sent_on_purpose_and_failed(found, blocks):
-    answer = _alternative(Item("anyone", anonymous=True), watch=guard(FakeReader(found), ASKED)).judge(a_view())
+    answer = _alternative(Item("anyone", anonymous=True), watch=token_guard(FakeReader(found), ASKED)).judge(a_view())
     assert isinstance(answer, Allow) is not blocks
     if blocks:
         assert (answer.reason, answer.rank, answer.undecided) == (found.reason, Rank.ANONYMOUS, found.undecided)
@@ -238,7 +244,7 @@ NARROW = (JwtCondition(("idp",), audiences=("orders",)), JwtCondition(("partner"
 )
 def test_anonymous_does_not_overlook_a_token_for_an_audience_that_no_alternative_asks_for(asked, issuer, audience, blocks):
     found = a_principal(an_issuer(issuer), aud=audience)
-    answer = _alternative(Item("anyone", anonymous=True), watch=guard(FakeReader(found), asked)).judge(a_view())
+    answer = _alternative(Item("anyone", anonymous=True), watch=token_guard(FakeReader(found), asked)).judge(a_view())
     assert isinstance(answer, Allow) is not blocks
     if blocks:
         assert (answer.reason, answer.rank, answer.want) == (Reason.TOKEN_AUDIENCE, Rank.ANONYMOUS, "orders, billing")
@@ -246,7 +252,7 @@ def test_anonymous_does_not_overlook_a_token_for_an_audience_that_no_alternative
 
 def test_a_fault_of_ours_does_not_hide_a_false_member_of_an_anonymous_alternative():
     item = Item("office", anonymous=True, addresses=from_networks("192.0.2.0/24"))
-    failure = _alternative(item, watch=guard(FakeReader(UNAVAILABLE), ASKED)).judge(a_view(address="203.0.113.7"))
+    failure = _alternative(item, watch=token_guard(FakeReader(UNAVAILABLE), ASKED)).judge(a_view(address="203.0.113.7"))
     assert failure.reason is Reason.IP_DENIED
 
 

@@ -2,12 +2,13 @@
 
 import pytest
 
+from authz.model.definitions import Definitions
 from authz.model.issuer import Place, PlaceKind
 from authz.model.policy import Answer, Denied, ForwardedHeader, Item, JwtCondition, Mode, PathKind, PathMatch, RequestMatch
 from authz.model.reason import Reason
 from authz.policy.compiled import broken_policy, compile_policy
 from tests.builders import HOST
-from tests.policy.given import ANYONE, STAFF, FakeReader, a_policy, a_rule, a_view, an_issuer, compiled
+from tests.policy.given import ANYONE, STAFF, FakeReader, FakeReaders, a_policy, a_rule, a_view, an_issuer, compiled
 
 
 def _match(value="/orders", kind=PathKind.PREFIX, *methods):
@@ -75,14 +76,15 @@ def test_items_know_where_they_stand():
 def test_one_reader_is_made_for_each_set_of_issuers_and_for_the_policys_audiences():
     made = []
 
-    def reader_of(issuers, audiences):
-        made.append(([issuer.name for issuer in issuers], audiences))
-        return FakeReader()
+    class Readers(FakeReaders):
+        def tokens(self, issuers, audiences):
+            made.append(([issuer.name for issuer in issuers], audiences))
+            return FakeReader()
 
     other = Item("other", jwt=JwtCondition(("partner",)))
     issuers = {name: an_issuer(name) for name in ("idp", "partner")}
     policy = a_policy(audiences=("orders", "billing"), rules=(a_rule("one", allow=(STAFF, other)), a_rule("two", allow=(STAFF,))))
-    compile_policy(policy, issuers, frozenset(), reader_of)
+    compile_policy(policy, Definitions(issuers), frozenset(), Readers(FakeReader()))
     assert sorted(made) == [(names, ("orders", "billing")) for names in (["idp"], ["idp", "partner"], ["partner"])]
 
 
@@ -130,7 +132,7 @@ def test_a_rule_challenges_by_every_scheme_that_its_alternatives_read():
     rules = (a_rule("bare", allow=(items["idp"],)), a_rule("several", allow=(items["one"], ANYONE, items["two"])), a_rule("open"))
     issuers = {name: an_issuer(name, places=some) for name, some in places.items()}
     found = compiled(a_policy(rules=rules), issuers=issuers).rules
-    assert [rule.schemes for rule in found] == [("Bearer",), ("Bearer", "Token"), ()]
+    assert [tuple(challenge.scheme for challenge in rule.challenges) for rule in found] == [("Bearer",), ("Bearer", "Token"), ()]
 
 
 @pytest.mark.parametrize("preflight", [True, False])

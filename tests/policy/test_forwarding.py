@@ -11,6 +11,7 @@ from authz.model.policy import ForwardedHeader
 from authz.policy import forwarding
 from authz.policy.forwarding import Credentials, cookie_without, query_names
 from tests.builders import a_request
+from tests.policy.given import a_principal
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=30)
 PRINTABLE = {chr(code) for code in range(0x20, 0x7F)}
@@ -145,12 +146,12 @@ def test_fixed_values_and_claims_are_forwarded_and_absent_ones_are_not():
         ForwardedHeader("X-Auth-Subject", claim=("sub",)),
         ForwardedHeader("X-Auth-Tenant", claim=("tenant",)),
     )
-    assert forwarding.values_of(forward, {"sub": "alice"}) == (("x-auth-plan", "gold"), ("x-auth-subject", "alice"))
+    assert forwarding.values_of(forward, {"jwt": a_principal(sub="alice")}) == (("x-auth-plan", "gold"), ("x-auth-subject", "alice"))
 
 
 def test_the_header_whose_value_is_too_long_is_named():
     long = ForwardedHeader("x-auth-groups", claim=("groups",))
-    assert forwarding.values_of((ForwardedHeader("x-auth-plan", value="gold"), long), {"groups": "g" * 5000}) is long
+    assert forwarding.values_of((ForwardedHeader("x-auth-plan", value="gold"), long), {"jwt": a_principal(groups="g" * 5000)}) is long
 
 
 # Taking credentials away.

@@ -15,17 +15,22 @@ from authz.model.policy import (
 from authz.model.principal import Failure, Rank
 from authz.model.reason import Reason
 from authz.model.trace import Trace
-from authz.policy.items import CompiledItem, fires
+from authz.policy.items import fires
 from tests.builders import a_request
-from tests.policy.given import FORGED, NOT_PRESENTED, UNAVAILABLE, FakeReader, a_principal, a_view, from_networks, with_header
+from tests.policy.given import (
+    FORGED,
+    NOT_PRESENTED,
+    UNAVAILABLE,
+    a_principal,
+    a_view,
+    compiled_item,
+    from_networks,
+    with_header,
+)
 
 MULTIPLE = Failure(Reason.CREDENTIALS_MULTIPLE, Rank.UNREADABLE, undecided=True)
 BLUE = {"x-tenant": "blue"}
 BASE = Allow(Reason.RULE_ALLOW, "shop/orders", "read", remove_headers=("authorization", "x-auth-subject", "x_auth-subject"))
-
-
-def _compiled(item, found=None):
-    return CompiledItem(item, FakeReader(found) if item.jwt else None, (), ("spec", "rules", 0, "allow", 0))
 
 
 def _jwt(**members):
@@ -51,7 +56,7 @@ def test_an_item_of_deny_fires_unless_a_member_is_certainly_false(token, address
         headers=with_header("x-tenant", "blue") if header else (),
     )
     view = a_view(a_request(headers=TENANT[header or TRUE]), address=ADDRESS[address or TRUE])
-    failure = fires(_compiled(item, TOKEN[token or TRUE]), view)
+    failure = fires(compiled_item(item, TOKEN[token or TRUE]), view)
     members = {token, address, header}
     if FALSE in members:
         assert failure is None
@@ -76,7 +81,7 @@ def test_an_item_of_deny_fires_unless_a_member_is_certainly_false(token, address
     ],
 )
 def test_what_an_item_of_deny_makes_of_a_token(found, reason):
-    failure = fires(_compiled(_jwt(), found), a_view())
+    failure = fires(compiled_item(_jwt(), found), a_view())
     assert (failure.reason if failure else None) is reason
 
 
@@ -84,7 +89,7 @@ def test_what_an_item_of_deny_makes_of_a_token(found, reason):
 def test_an_item_of_deny_with_claims_is_for_those_callers_only(subject, is_denied):
     item = _jwt(claims=(ClaimCondition(("sub",), ClaimMatch.ANY, ("mallory",)),))
     claims = {"sub": subject} if subject else {}
-    assert (fires(_compiled(item, a_principal(**claims)), a_view()) is not None) is is_denied
+    assert (fires(compiled_item(item, a_principal(**claims)), a_view()) is not None) is is_denied
 
 
 # What is written down.
@@ -99,7 +104,7 @@ def test_every_member_that_was_looked_at_is_written_down_with_its_place():
         headers=(HeaderCondition("X-Tenant"),),
     )
     principal = a_principal(aud="orders", scope="read", realm={"roles": ["a", "b"]})
-    compiled, view = _compiled(item, principal), a_view(a_request(headers=BLUE), address="192.0.2.7", trace=trace)
+    compiled, view = compiled_item(item, principal), a_view(a_request(headers=BLUE), address="192.0.2.7", trace=trace)
     assert compiled.permit(principal, view) is None
     assert compiled.member_failure(view) is None
     here = ("spec", "rules", 0, "allow", 0)

@@ -82,9 +82,7 @@ class Anonymous(Object):
 
 
 class Allow(Object):
-    """One alternative. Its members must all hold. It says who the caller is: by `jwt`, `apiKey` and `clientCertificate`, of which it
-    may have several, or by `anonymous`.
-    """
+    """One alternative. Its members must all hold. Who the caller is: `jwt`, `apiKey`, `clientCertificate` or several, or `anonymous`."""
 
     list_keys = ("name",)
     cel = (

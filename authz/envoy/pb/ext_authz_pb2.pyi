@@ -17,10 +17,12 @@ class CheckRequest(_message.Message):
 class AttributeContext(_message.Message):
     __slots__ = ("source", "request", "context_extensions")
     class Peer(_message.Message):
-        __slots__ = ("address",)
+        __slots__ = ("address", "certificate")
         ADDRESS_FIELD_NUMBER: _ClassVar[int]
+        CERTIFICATE_FIELD_NUMBER: _ClassVar[int]
         address: Address
-        def __init__(self, address: _Optional[_Union[Address, _Mapping]] = ...) -> None: ...
+        certificate: str
+        def __init__(self, address: _Optional[_Union[Address, _Mapping]] = ..., certificate: _Optional[str] = ...) -> None: ...
     class Request(_message.Message):
         __slots__ = ("http",)
         HTTP_FIELD_NUMBER: _ClassVar[int]
