@@ -29,6 +29,7 @@ _REFUSED: Final[Mapping[str, str]] = {
 _ACCESS: Final = frozenset({"_[_]", "_?._", "_[?_]"})
 _READING: Final = frozenset({"matches", "contains", "indexOf", "lastIndexOf", "split", "replace", "reverse"})
 _ZONED: Final = "get"
+_LONGEST: Final = 60
 _ZONE: Final = re.compile(r"UTC|[+-](?:0\d|1[0-4]):[0-5]\d")
 
 
@@ -78,7 +79,7 @@ def zone_problem(zone: str) -> str:
 
 def network_problem(cidr: str) -> str:
     """Return what is wrong with a CIDR, or ""."""
-    problem = cidr_problem(cidr)
+    problem = cidr_problem(cidr) if len(cidr) <= _LONGEST else "this is no CIDR"
     return f"{problem}; write it as in 192.0.2.0/24" if problem else ""
 
 
@@ -120,7 +121,7 @@ def _refusals(node: Node, scope: Scope, problems: Mapping[str, Problem]) -> Iter
             yield from _of_macro(node, scope, problems)
             return
     if (name := _key(node, "request.headers")) is not None and name != name.lower():
-        yield Refusal(f"names of headers are in lower case here; write '{name.lower()}'", node.place)
+        yield Refusal(f"names of headers are in lower case here; write '{name.lower()[:_LONGEST]}'", node.place)
     for part in node.parts:
         yield from _refusals(part, scope, problems)
 

@@ -23,6 +23,7 @@ class ExpressionMistake(ValueError):
     """
 
     def __init__(self, what: str, line: int = 1, column: int = 1) -> None:
+        what = "".join(each if each.isprintable() else "?" for each in what)
         super().__init__(f"{line}:{column}: {what}")
         self.what = what
         self.line = line

@@ -15,6 +15,7 @@ from authz.policy import expression_limits as limits
 from authz.policy.addresses import UNKNOWN, bounds, cidr_problem, parse
 from authz.policy.checked import Kind, Node, tree
 from authz.policy.expression_mistakes import ExpressionMistake, at, reworded
+from authz.policy.expression_steps import too_costly
 from authz.policy.facts import VARIABLES, Ask, Facts, Type, taker
 
 __all__ = ["Expression", "ExpressionMistake", "Facts", "compile_expression"]
@@ -85,6 +86,8 @@ def compile_expression(text: str) -> Expression:
     refused = limits.refusal(root, _PROBLEMS)
     if refused is not None:
         raise at(text, refused.place, refused.what)
+    if costly := too_costly(root):
+        raise at(text, costly[1], costly[0])
     return Expression(text, program, root)
 
 
