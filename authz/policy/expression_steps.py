@@ -10,20 +10,24 @@ from authz.policy.facts import VARIABLES, Type
 
 MOST_COMPARISONS: Final = 2
 MOST_PROGRAM: Final = 300
+MOST_TEXTS: Final = 8
 _COMPARISONS: Final = frozenset({"_==_", "_!=_", "@in"})
 _SMALL: Final = frozenset({"size", "lowerAscii", "upperAscii", "trim", "string", "int", "substring", "charAt", "type"})
 
 
 def too_costly(root: Node) -> tuple[str, int] | None:
     """Return what makes steps of macros too costly, with the remedy, and its place; or None."""
-    comparisons = program = 0
+    comparisons = program = texts = 0
     for node in _stepped(root, inside=False):
         comparisons += _comparisons(node)
+        texts += _reads_text(node)
         if node.kind is Kind.CALL and node.name == "matches" and (pattern := node.parts[1].text) is not None:
             program += _size(pattern)
         if comparisons > MOST_COMPARISONS:
             what = f"inside macros at most {MOST_COMPARISONS} values from claims are compared with, or put beside, another"
             return f"{what}; compare with strings in quotes or of the request, or outside", node.place
+        if texts > MOST_TEXTS:
+            return f"inside macros at most {MOST_TEXTS} functions read the request or claims; move them out of the macro", node.place
         if program > MOST_PROGRAM:
             return "the patterns inside macros are too large; write shorter ones, or use startsWith", node.place
     return None
@@ -35,6 +39,13 @@ def _stepped(node: Node, *, inside: bool) -> Iterator[Node]:
         yield node
     for at, part in enumerate(node.parts):
         yield from _stepped(part, inside=inside or (node.kind is Kind.MACRO and at > 0))
+
+
+def _reads_text(node: Node) -> bool:
+    """Return whether a function reads, in each step anew, a text that is no part of the macro's variable."""
+    return (
+        node.kind is Kind.CALL and node.name[0].isalpha() and any(each.name in VARIABLES for each in node.walk() if each.kind is Kind.NAME)
+    )
 
 
 def _comparisons(node: Node) -> int:
