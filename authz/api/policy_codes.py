@@ -126,7 +126,7 @@ POLICY_CODES: Final[dict[str, ProblemCode]] = {
         "docs/expressions.md lists what it sees.",
     ),
     "AZ328": ProblemCode(
-        "Expression on a credential that the item does not ask for",
+        "Expression on an absent credential",
         "`jwt`, `apiKey` and `clientCertificate` are what the item's own credential says. Without that member there is none.",
     ),
     "AZ329": ProblemCode(

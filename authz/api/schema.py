@@ -6,14 +6,11 @@ from typing import Any, Final
 import yaml
 
 from authz.api import v1alpha1
-
-Schema = dict[str, Any]
+from authz.api.status_schema import LIST_KEYS, LIST_TYPE, Schema, status_schema
 
 HEADER: Final = "# Printed by `authz crd` from the types in authz/api; not edited by hand.\n"
 PLURAL: Final = "authpolicies"
 MAX_TEXT: Final = 200_000
-# The largest integer that JSON's numbers hold exactly: a larger one would come back from the API server changed.
-_MAX_GENERATION: Final = 2**53 - 1
 _BOUNDS: Final = (
     "enum",
     "format",
@@ -27,8 +24,6 @@ _BOUNDS: Final = (
     "minProperties",
     "maxProperties",
 )
-_LIST_TYPE: Final = "x-kubernetes-list-type"
-_LIST_KEYS: Final = "x-kubernetes-list-map-keys"
 _RULES: Final = "x-kubernetes-validations"
 _REF: Final = "#/$defs/"
 
@@ -119,76 +114,9 @@ def _object_schema() -> Schema:
             "kind": {"description": v1alpha1.KIND, "type": "string"},
             "metadata": {"type": "object"},
             "spec": spec_schema(),
-            "status": {
-                "description": "What became of it. Written by the service, never by people.",
-                "type": "object",
-                "properties": {
-                    "observedGeneration": _generation("The generation of the object that this status is about."),
-                    "conditions": _conditions(),
-                    "ancestors": _ancestors(),
-                },
-            },
+            "status": status_schema(),
         },
     }
-
-
-def _conditions() -> Schema:
-    name = r"^([a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*/)?(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])$"
-    reason = "^[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?$"
-    return {
-        "description": "What is true of it: `Accepted`, `Programmed` and the like.",
-        "type": "array",
-        "maxItems": 8,
-        _LIST_TYPE: "map",
-        _LIST_KEYS: ["type"],
-        "items": {
-            "description": "One condition.",
-            "type": "object",
-            "required": ["type", "status", "lastTransitionTime", "reason", "message"],
-            "properties": {
-                "type": _text("Its name.", 316, pattern=name),
-                "status": {"description": "Whether it is true.", "type": "string", "enum": ["True", "False", "Unknown"]},
-                "observedGeneration": _generation("The generation of the object that it is about."),
-                "lastTransitionTime": _text("When its status last changed.", 64, format="date-time"),
-                "reason": _text("Why, in one word.", 1024, pattern=reason, minLength=1),
-                "message": _text("Why, in a sentence for people.", 32768),
-            },
-        },
-    }
-
-
-def _ancestors() -> Schema:
-    ref = {
-        "group": _text("Its API group.", 253),
-        "kind": _text("Its kind.", 63),
-        "namespace": _text("Its namespace.", 63),
-        "name": _text("Its name.", 253),
-        "sectionName": _text("The listener, where it is about one alone.", 253),
-    }
-    return {
-        "description": "What is true of it at each Gateway that its targets lead to.",
-        "type": "array",
-        "maxItems": 16,
-        _LIST_TYPE: "atomic",
-        "items": {
-            "description": "How it stands at one Gateway.",
-            "type": "object",
-            "required": ["ancestorRef", "controllerName"],
-            "properties": {
-                "ancestorRef": {"description": "The Gateway.", "type": "object", "required": ["name"], "properties": ref},
-                "controllerName": _text("Who says so.", 253),
-                "conditions": _conditions(),
-            },
-        },
-    }
-
-
-def _text(description: str, most: int, **bounds: str | int) -> Schema:
-    return {"description": description, "type": "string", **bounds, "maxLength": most}
-
-
-def _generation(description: str) -> Schema:
-    return {"description": description, "type": "integer", "format": "int64", "minimum": 0, "maximum": _MAX_GENERATION}
 
 
 class _Structural:
@@ -210,7 +138,7 @@ class _Structural:
         if written.get("default") is not None:
             made["default"] = written["default"]
         if written["type"] == "array":
-            made |= self._list(written["items"]) | {key: written[key] for key in (_LIST_TYPE,) if key in written}
+            made |= self._list(written["items"]) | {key: written[key] for key in (LIST_TYPE,) if key in written}
         if type_name:
             made |= self._object(written, getattr(v1alpha1, type_name))
         elif "additionalProperties" in written:
@@ -232,9 +160,9 @@ class _Structural:
 
     def _list(self, item: Schema) -> Schema:
         written, type_name = self._resolved(item)
-        made: Schema = {_LIST_TYPE: "atomic" if written["type"] in ("object", "array") else "set"}
+        made: Schema = {LIST_TYPE: "atomic" if written["type"] in ("object", "array") else "set"}
         if type_name and (keys := getattr(v1alpha1, type_name).list_keys):
-            made = {_LIST_TYPE: "map", _LIST_KEYS: list(keys)}
+            made = {LIST_TYPE: "map", LIST_KEYS: list(keys)}
         return made | {"items": self.of(item)}
 
     def _object(self, written: Schema, declared: type[v1alpha1.Object]) -> Schema:

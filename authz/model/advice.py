@@ -31,13 +31,6 @@ ADVICE: Final[Mapping[Reason, str]] = {
     Reason.IP_DENIED: "Compare the address in the decision log with `clientIP`, and with how `--client-address` finds it.",
     Reason.IP_UNKNOWN: "The client's address is unknown: see `--client-address`; for `check` and `explain`, say it with `--from`.",
     Reason.HEADER_MISMATCH: "A header that the policy requires is missing or has another value.",
-    Reason.APIKEY_UNKNOWN: "No record has this key's digest: is it the right key, whole, and is its record where the policy looks "
-    "(`apiKeys[].from`)? `authz apikey list` shows what is there.",
-    Reason.APIKEY_DISABLED: "The key's record has a `state` other than `Active`.",
-    Reason.APIKEY_EXPIRED: "It is before the `notBefore` of the key's record, or after its `notAfter`: give the client another key.",
-    Reason.APIKEY_SCOPE: "The key's record has none of the `scopes` that the rule asks for (the policy's name, if it names none).",
-    Reason.EXPRESSION_FALSE: "The expression of `when` is false for this request.",
-    Reason.EXPRESSION_ERROR: "The expression of `when` failed, which denies: it may read what is not there. `authz explain` shows it.",
     Reason.CERT_MISSING: "No client certificate was told. Does the gateway ask for one (mTLS), and does it forward the certificate itself, "
     "not only its hash?",
     Reason.CERT_UNTRUSTED: "No authority of the policy vouches for the certificate: a missing intermediate, an extended key usage without "
@@ -46,6 +39,13 @@ ADVICE: Final[Mapping[Reason, str]] = {
     Reason.CERT_REVOKED: "The authority's revocation list (CRL) holds the certificate, or one above it. The client needs a new one.",
     Reason.CERT_REVOCATION_UNKNOWN: "No revocation list that is in date, signed by the issuer and complete covers the certificate.",
     Reason.CERT_NOT_ALLOWED: "The certificate is genuine, and none of the policy's `identities` is all that it says.",
+    Reason.APIKEY_UNKNOWN: "No record has this key's digest: is it the right key, whole, and is its record where the policy looks "
+    "(`apiKeys[].from`)? `authz apikey list` shows what is there.",
+    Reason.APIKEY_DISABLED: "The key's record has a `state` other than `Active`.",
+    Reason.APIKEY_EXPIRED: "It is before the `notBefore` of the key's record, or after its `notAfter`: give the client another key.",
+    Reason.APIKEY_SCOPE: "The key's record has none of the `scopes` that the rule asks for (the policy's name, if it names none).",
+    Reason.EXPRESSION_FALSE: "The expression of `when` is false for this request.",
+    Reason.EXPRESSION_ERROR: "The expression of `when` failed, which denies: it may read what is not there. `authz explain` shows it.",
     Reason.RULE_NONE: "No rule of the policy matches this request.",
     Reason.RULE_DENY: "A `deny` item fired, or the rule that matched allows nobody (`allow: []`).",
     Reason.PATH_AMBIGUOUS: "The path can be read in more than one way "

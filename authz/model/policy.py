@@ -133,10 +133,7 @@ class HeaderCondition:
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One item of `allow` or `deny`. Its members must all hold; `anonymous` says that it names no caller.
-
-    `when` is an expression (CEL), or "".
-    """
+    """One item of `allow` or `deny`. Its members must all hold; `anonymous` names no caller; `when` is an expression (CEL), or ""."""
 
     name: str
     anonymous: bool = False
@@ -150,13 +147,7 @@ class Item:
 
 @dataclass(frozen=True, slots=True)
 class ForwardedHeader:
-    """A header for the upstream: a fixed value, or what a credential of the caller says.
-
-    Attributes:
-        value: the fixed value, or "".
-        credential: which credential: `jwt`, `apiKey` or `clientCertificate`.
-        claim: the path in what it says.
-    """
+    """A header for the upstream: a fixed value, or what `credential` (`jwt`, `apiKey`, `clientCertificate`) says at the path `claim`."""
 
     name: str
     value: str = ""
@@ -250,11 +241,6 @@ class Policy:
                 yield ("spec", "rules", number, "deny", at), item
             for at, item in enumerate(rule.allow):
                 yield ("spec", "rules", number, "allow", at), item
-
-    @property
-    def items(self) -> tuple[Item, ...]:
-        """The same without their paths."""
-        return tuple(item for _, item in self.placed_items)
 
     @property
     def only_defines(self) -> bool:

@@ -11,7 +11,8 @@ from authz.model.definitions import Definitions
 from authz.model.operator import Operator
 from authz.model.policy import Policy, PolicyName
 from authz.model.problem import Problem
-from authz.policy.problems import did_you_mean, named, problems
+from authz.policy.named import did_you_mean, named
+from authz.policy.problems import problems
 from authz.service.api_keys import KeyRecords
 from authz.service.completion import Completion, jwks_problem, not_permitted
 
@@ -119,7 +120,7 @@ def _gathered(kind: _Kind[T], policy: Policy, lenders: list[_Lender], used: froz
     What those lack that the policy does not use hurts nobody.
     """
     own: dict[str, T] = {}
-    uses_any = bool(policy.items)
+    uses_any = any(policy.placed_items)
     for at, each in enumerate(kind.of(policy)):
         told = found if not uses_any or each.name in used else []
         own[each.name] = kind.complete(each, policy.name, ("spec", kind.place, at), told)

@@ -18,7 +18,7 @@ from authz.model.problem import Problem
 from authz.policy.compiled import CompiledPolicy, broken_policy, compile_policy
 from authz.policy.forwarding import all_variants
 from authz.policy.hosts import granted
-from authz.policy.problems import dangling
+from authz.policy.named import dangling
 from authz.policy.snapshot import Snapshot
 from authz.service.api_keys import KeyRecords
 from authz.service.check import SnapshotStore

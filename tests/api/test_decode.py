@@ -92,7 +92,7 @@ MISTAKES = {
     "AZ104 a key twice": ("  audiences: [orders]\n", "  audiences: [orders]\n  audiences: [x]\n", "AZ104", ("spec", "audiences"), 9, 3),
     "AZ105 at the top": ("spec:", "more: 1\nspec:", "AZ105", ("more",), 6, 1),
     "AZ105 in the spec": ("  audiences:", "  audience: [x]\n  audiences:", "AZ105", ("spec", "audience"), 8, 3),
-    "AZ105 in an item": ("      jwt:", "      when: x\n      jwt:", "AZ105", (*ITEM, "when"), 19, 7),
+    "AZ105 in an item": ("      jwt:", "      wenn: x\n      jwt:", "AZ105", (*ITEM, "wenn"), 19, 7),
     "AZ106 no spec": (_text()[_text().index("spec:") :], "", "AZ106", (), 1, 1),
     "AZ106 no allow": (_text()[_text().index("    allow:") :], "", "AZ106", RULE, 13, 5),
     "AZ106 no name of a rule": ("  - name: read\n    matches:", "  - matches:", "AZ106", RULE, 13, 5),
@@ -155,7 +155,7 @@ def test_a_mistake_is_reported_once_with_its_place(name):
         ("type: PathPrefix", "type: pathprefix", "did you mean PathPrefix?"),
         ("spec:", "spec:\n  mode: Enforced", "mode is one of Enforce, Shadow; did you mean Enforce?"),
         ("type: PathPrefix", "type: glob", "type is one of Exact, PathPrefix, Template, RegularExpression"),
-        ("      jwt:", "      zzz: 1\n      jwt:", "known here: name, jwt, anonymous, clientIP, headers"),
+        ("      jwt:", "      zzz: 1\n      jwt:", "known here: name, jwt, apiKey, clientCertificate, anonymous, clientIP, headers, when"),
         ("{type: PathPrefix, value: /orders}", "{type: Exact}", "value is missing; add it"),
         ("[orders]", "[7]", 'put it in quotes: "7"'),
         ("[orders]", "[true]", 'put it in quotes: "true"'),
@@ -181,7 +181,7 @@ def test_several_mistakes_are_reported_at_once():
 
 
 def test_unknown_fields_and_repeated_items_are_reported_at_once_and_the_rest_is_read():
-    text = _text("[orders]", "[orders, orders]").replace("      jwt:", "      when: x\n      jwt:")
+    text = _text("[orders]", "[orders, orders]").replace("      jwt:", "      wenn: x\n      jwt:")
     assert sorted(fault[0] for fault in _faults(text)) == ["AZ105", "AZ111"]
     assert _only(text).policy is not None
     assert not _only(text).is_sound

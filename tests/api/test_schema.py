@@ -15,13 +15,13 @@ from authz.api import v1alpha1
 from authz.api.decode import read
 from authz.api.schema import HEADER, MAX_TEXT, crd, crd_text, spec_schema
 from authz.model.declared import Declared
-from authz.model.operator import ClientAddress, Operator
+from authz.model.operator import CertificateSource, ClientAddress, ClientCertificate, Operator
 from authz.policy import problems
 from authz.policy.forwarding import name_problem
 
 VERSION = crd()["spec"]["versions"][0]
 ROOT = VERSION["schema"]["openAPIV3Schema"]
-FORBIDDEN = {"$ref", "$defs", "anyOf", "oneOf", "allOf", "not", "title", "additionalProperties", "const", "examples", "nullable"}
+FORBIDDEN = {"$ref", "$defs", "anyOf", "oneOf", "allOf", "not", "title", "const", "examples", "nullable"}
 # Kubernetes' own: it checks and describes them itself.
 OWN = {"apiVersion", "kind", "metadata"}
 
@@ -241,7 +241,7 @@ def type_of(entry: tuple[str, Any, Any]) -> str:
     return entry[0]
 
 
-OPERATOR = Operator(ClientAddress())
+OPERATOR = Operator(ClientAddress(), client_certificate=ClientCertificate(CertificateSource.PEER))
 
 
 def said(changes: dict[str, Any]) -> list[str]:

@@ -64,9 +64,8 @@ def test_an_alternative_with_a_token_names_issuer_and_subject():
 
 
 def test_what_an_alternative_makes_of_a_token_is_remembered_with_the_token():
-    alternative, principal = _alternative(_jwt(), a_principal(sub="alice")), a_principal(sub="alice")
-    reader = FakeReader(principal)
-    alternative.item.reader = reader
+    principal = a_principal(sub="alice")
+    alternative = _alternative(_jwt(), principal)
     assert alternative.judge(a_view()) is alternative.judge(a_view())
     assert principal.answers.keys() == {alternative}
 
@@ -257,8 +256,7 @@ def test_a_fault_of_ours_does_not_hide_a_false_member_of_an_anonymous_alternativ
 
 
 def test_a_recorded_judgement_is_made_anew_so_that_no_step_is_missing():
-    alternative, principal = _alternative(_jwt(scopes=("read",)), a_principal()), a_principal(scope="read")
-    alternative.item.reader = FakeReader(principal)
+    alternative = _alternative(_jwt(scopes=("read",)), a_principal(scope="read"))
     alternative.judge(a_view())
     trace = Trace()
     alternative.judge(a_view(trace=trace))

@@ -67,7 +67,20 @@ def test_scopes_are_named_for_a_missing_scope_only():
     assert "scope=" not in _headers(_denied(Reason.TOKEN_EXPIRED, challenges=BEARER, scopes=("orders.read",)))["www-authenticate"]
 
 
-@pytest.mark.parametrize("reason", [reason for reason in DENIALS if reason.status != 401 and not reason.error])
+NO_CERTIFICATE = (Reason.CERT_MISSING, Reason.CERT_UNTRUSTED, Reason.CERT_EXPIRED, Reason.CERT_REVOKED)
+
+
+@pytest.mark.parametrize("reason", NO_CERTIFICATE)
+def test_without_a_certificate_that_counts_the_caller_is_unknown_where_another_credential_would_help(reason):
+    assert _denied(reason).status == 403
+    decision = _denied(reason, challenges=BEARER)
+    assert decision.status == 401
+    assert _headers(decision)["www-authenticate"] == 'Bearer realm="api"'
+
+
+@pytest.mark.parametrize(
+    "reason", [reason for reason in DENIALS if reason.status != 401 and not reason.error and reason not in NO_CERTIFICATE]
+)
 def test_a_denial_that_no_token_would_change_has_no_challenge(reason):
     decision = _denied(reason, challenges=BEARER)
     assert decision.status == reason.status

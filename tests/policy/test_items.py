@@ -105,7 +105,7 @@ def test_every_member_that_was_looked_at_is_written_down_with_its_place():
     )
     principal = a_principal(aud="orders", scope="read", realm={"roles": ["a", "b"]})
     compiled, view = compiled_item(item, principal), a_view(a_request(headers=BLUE), address="192.0.2.7", trace=trace)
-    assert compiled.permit(principal, view) is None
+    assert compiled.only.permit(principal, view) is None
     assert compiled.member_failure(view) is None
     here = ("spec", "rules", 0, "allow", 0)
     assert [(step.what, step.name, step.holds, step.got, step.want, step.path) for step in trace.steps] == [

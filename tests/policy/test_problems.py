@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from authz.model.definitions import Definitions
 from authz.model.issuer import Place, PlaceKind
 from authz.model.operator import ClientAddress, Operator
 from authz.model.policy import (
@@ -19,7 +20,8 @@ from authz.model.policy import (
     RequestMatch,
 )
 from authz.model.problem import Severity
-from authz.policy.problems import dangling, did_you_mean, problems
+from authz.policy.named import dangling, did_you_mean
+from authz.policy.problems import problems
 from tests.policy.given import ANYONE, STAFF, a_policy, a_rule, an_issuer, from_networks
 
 SAID = Operator(ClientAddress())
@@ -212,7 +214,7 @@ def test_an_issuer_that_nobody_defines_is_reported_where_it_is_named():
     other = Item("other", jwt=JwtCondition(("idp", "partners")))
     policy = a_policy(deny=(other,), rules=(a_rule(allow=(ANYONE, other), deny=(other,)),))
     known = {"idp": an_issuer(), "partner": an_issuer("partner")}
-    found = list(dangling(policy, known))
+    found = list(dangling(policy, Definitions(known)))
     assert [(problem.code, problem.path) for problem in found] == [
         ("AZ201", ("spec", "deny", 0, "jwt", "issuers", 1)),
         ("AZ201", (*RULE, "deny", 0, "jwt", "issuers", 1)),
@@ -222,7 +224,7 @@ def test_an_issuer_that_nobody_defines_is_reported_where_it_is_named():
 
 
 def test_nothing_dangles_where_every_issuer_is_defined():
-    assert list(dangling(_with_rule(allow=(STAFF,)), {"idp": an_issuer()})) == []
+    assert list(dangling(_with_rule(allow=(STAFF,)), Definitions({"idp": an_issuer()}))) == []
 
 
 def test_a_word_that_is_close_to_none_gets_no_guess():

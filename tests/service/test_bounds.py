@@ -7,7 +7,7 @@ from cryptography import x509
 
 from authz.model.cluster import Cluster
 from authz.model.reference import Reference
-from authz.service import references, update
+from authz.service import completion, update
 from authz.service.choice import MAX_FORWARDED
 from tests.builders import Installation, a_manifest, a_request, a_token, declared, issuer_yaml
 
@@ -41,7 +41,7 @@ def test_a_certificate_that_cannot_be_parsed_in_any_way_is_a_problem_of_its_poli
     def parse(text: bytes) -> list[x509.Certificate]:
         raise x509.InvalidVersion("6 is not a valid X509 version", 6)
 
-    monkeypatch.setattr(references.x509, "load_pem_x509_certificates", parse)
+    monkeypatch.setattr(completion.x509, "load_pem_x509_certificates", parse)
     issuer = "{name: idp, issuer: 'https://idp.example.com', caRef: {kind: ConfigMap, name: ca}}"
     spec = (
         "hosts: [api.example.com]\naudiences: [orders]\nissuers: [" + issuer + "]\n"

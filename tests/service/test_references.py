@@ -36,7 +36,9 @@ def resolved(
     asked: Policy, *definers: Policy, texts: Any = None, grants: frozenset[Grant] | None = IN_CLUSTER, listed: Any = ()
 ) -> tuple[dict[str, Issuer], list[Problem]]:
     known = {each.name: each for each in definers}
-    return References(known, {name: Declared(name, None) for name in listed}, Cluster(grants=grants, texts=texts or {})).resolve(asked)
+    references = References(known, {name: Declared(name, None) for name in listed}, Cluster(grants=grants, texts=texts or {}))
+    definitions, found = references.resolve(asked)
+    return dict(definitions.issuers), found
 
 
 def codes(found: list[Problem]) -> list[tuple[str, str]]:
