@@ -13,17 +13,21 @@ from authz.admin.server import HttpServer, admin_app
 from authz.envoy.endpoint import Endpoint
 from authz.envoy.server import CheckServer
 from authz.fetch.keys import HttpsKeys
+from authz.fetch.lists import HttpsLists
 from authz.files.source import DirectorySource
 from authz.kube.api import ConnectError, connect
 from authz.kube.controller import Controller, Identity
 from authz.kube.last_known import LastKnown
 from authz.kube.source import KubeSource
 from authz.model.declared import Contents
+from authz.service.api_keys import KeyRecords
 from authz.service.check import Checker
 from authz.service.coverage import CoveredRoute
 from authz.service.garbage import Garbage
 from authz.service.keyring import KeyRing
 from authz.service.ports import Source, SourceError
+from authz.service.readers import Sources
+from authz.service.revocation_lists import RevocationLists
 from authz.service.slices import in_slices
 from authz.service.states import errors_in
 from authz.service.targets import unknown_targets
@@ -84,7 +88,9 @@ class Service:
         self._ring = ring
         self._clock = clock
         self._settings = settings
-        self._updater = Updater(said, ring, memory, self.audit.failed, settings.digest_key)
+        self._lists = RevocationLists(HttpsLists(settings.fetch), clock, self.audit, settings.key_times)
+        sources = Sources(KeyRecords(settings.digest_key), self._lists)
+        self._updater = Updater(said, ring, memory, self.audit.failed, sources)
         self._checker = Checker(self._updater.store, ring, clock, self.audit)
         self._server = CheckServer(Endpoint(self._checker, self.audit, settings.room), settings.limits, settings.tls)
         self._routes: tuple[CoveredRoute, ...] = ()
@@ -103,7 +109,7 @@ class Service:
             source = await self._source()
             closing.push_async_callback(source.close)
             admin = await self._start_admin()
-            background += self._begun(source.run, self._lines.run, self.stalls.run, self._garbage.run)
+            background += self._begun(source.run, self._lists.run, self._lines.run, self.stalls.run, self._garbage.run)
             if self._controller is not None:
                 background += self._begun(self._controller.run)
             if not await self._loaded_first(source, stopped):

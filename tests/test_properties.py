@@ -40,7 +40,7 @@ from authz.service.api_keys import KeyRecords
 from authz.service.check import Checker, SnapshotStore
 from authz.service.keyring import KeyRing
 from authz.service.ports import FetchedKeys
-from authz.service.readers import PolicyReaders
+from authz.service.readers import PolicyReaders, Sources
 from authz.service.tokens import TokenMemory
 from tests.builders import HOST, ISSUER, Installation, a_jwk, a_jwks, a_request, a_token, rsa_key
 from tests.fakes import NOON, FakeClock, FakeFetcher, Journal
@@ -210,7 +210,9 @@ class _Service:
         owned = all_variants(header.name for rule in enforced for header in rule.forward)
 
         definitions = Definitions({issuer.name: issuer for issuer in ISSUERS})
-        compiled = [compile_policy(policy, definitions, owned, PolicyReaders(self.ring, memory, KeyRecords())) for policy in policies]
+        compiled = [
+            compile_policy(policy, definitions, owned, PolicyReaders(self.ring, memory, Sources(KeyRecords()))) for policy in policies
+        ]
         self.journal = Journal()
         store = SnapshotStore(Snapshot(compiled, owned, operator or Operator(ClientAddress())))
         self.checker = Checker(store, self.ring, FakeClock(), self.journal)

@@ -60,10 +60,11 @@ class Revocations:
 
     __slots__ = ("_by_issuer", "_signed", "problems")
 
-    def __init__(self, texts: Iterable[str | bytes]) -> None:
+    def __init__(self, texts: Iterable[str | bytes], further: Iterable[Listed] = ()) -> None:
+        """Read lists; `further` are some that were read before."""
         lists, self.problems = crl_text.read(texts)
         self._by_issuer: dict[x509.Name, list[Listed]] = {}
-        for each in lists:
+        for each in (*lists, *further):
             self._by_issuer.setdefault(each.issuer, []).append(each)
         # The newest first: what it does not name any more was held, and is released.
         for every in self._by_issuer.values():

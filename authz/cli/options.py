@@ -50,6 +50,12 @@ _FETCH = (
         metavar="ORIGIN",
         help="Allow plain http or a private address for this origin alone, as http://127.0.0.1:8124. Repeat for more.",
     ),
+    click.option(
+        "--api-key-digest-key",
+        type=click.Path(path_type=Path, dir_okay=False),
+        metavar="FILE",
+        help="The secret under which API keys with a keyed digest (hmac-sha256) were recorded.",
+    ),
 )
 
 
@@ -76,6 +82,12 @@ def take_fetch(mistakes: Mistakes, given: dict[str, Any]) -> FetchLimits:
     """Return how keys are fetched out of the options given, and take those out."""
     ca_file, insecure = given.pop("fetch_ca"), given.pop("fetch_insecure")
     return mistakes.take("--fetch-ca, --fetch-insecure", lambda: settings.fetch_limits(ca_file, insecure), FetchLimits())
+
+
+def take_digest_key(mistakes: Mistakes, given: dict[str, Any]) -> bytes:
+    """Return the key of keyed digests out of the options given, and take it out."""
+    file = given.pop("api_key_digest_key")
+    return mistakes.take("--api-key-digest-key", lambda: settings.digest_key(file), b"")
 
 
 def raise_mistakes(mistakes: Mistakes) -> None:

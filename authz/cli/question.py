@@ -8,16 +8,17 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, TypeVar
+from urllib.parse import quote
 
 import click
 
 from authz.cli import exits
 from authz.cli.cluster import cluster_options, contents_of_cluster, take_cluster
-from authz.cli.options import operator_options, raise_mistakes, take_fetch, take_operator
+from authz.cli.options import operator_options, raise_mistakes, take_digest_key, take_fetch, take_operator
 from authz.cli.validate import text
 from authz.cli.workbench import Workbench, load, with_contents
 from authz.model.decision import Decision
-from authz.model.operator import ClientAddress, ListedGateway
+from authz.model.operator import CertificateSource, ClientAddress, ClientCertificate, ListedGateway
 from authz.model.request import Request
 from authz.model.trace import Trace
 from authz.policy import addresses
@@ -43,6 +44,13 @@ _OPTIONS = (
         allow_from_autoenv=False,
         metavar="TOKEN|@FILE|-",
         help="Sent as Authorization: Bearer; from a file with @, from standard input with -.",
+    ),
+    click.option(
+        "--certificate",
+        type=click.Path(path_type=Path, dir_okay=False),
+        allow_from_autoenv=False,
+        metavar="FILE",
+        help="Decide as if the client had presented this certificate (PEM, the client's first, then those above it).",
     ),
     click.option("--from", "source", metavar="ADDRESS", help="Decide as if the client had this address."),
     click.option("--at", metavar="TIME", help="Decide as if it were this time (ISO 8601, or Unix seconds)."),
@@ -86,20 +94,21 @@ class Answered:
 def answered(given: dict[str, Any]) -> Answered:
     """Return what the policies named on a command line decide, and how they came to it."""
     mistakes = Mistakes()
-    operator, fetch = take_operator(mistakes, given), take_fetch(mistakes, given)
+    operator, fetch, digest_key = take_operator(mistakes, given), take_fetch(mistakes, given), take_digest_key(mistakes, given)
     gateways, grants = take_cluster(mistakes, given)
     nothing: tuple[Sequence[Path], Request] = ((), Request("", "", "", {}))
     paths, request = mistakes.take("PATH… METHOD URL", lambda: _request(given), nothing)
     moment = mistakes.take("--at", lambda: _moment(given["at"]), 0.0)
     raise_mistakes(mistakes)
-    # The address is told, so how it would be found plays no part.
-    operator = replace(operator, client_address=ClientAddress(), gateways=gateways, host_grants=grants)
+    # Address and certificate are told, so how they would be found plays no part.
+    told = ClientCertificate(CertificateSource.PEER)
+    operator = replace(operator, client_address=ClientAddress(), client_certificate=told, gateways=gateways, host_grants=grants)
     if given["kube"]:
         contents, names = contents_of_cluster(given["kubeconfig"], [each.name for each in gateways])
         operator = replace(operator, gateways=tuple(ListedGateway(name) for name in names))
-        bench = with_contents(contents, operator, fetch, FixedClock(moment))
+        bench = with_contents(contents, operator, fetch, FixedClock(moment), digest_key)
     else:
-        bench = load(paths, operator, fetch, FixedClock(moment))
+        bench = load(paths, operator, fetch, FixedClock(moment), digest_key)
     # In a cluster the mistakes of others must not hide what is decided: those policies answer 503.
     if bench.errors and not given["kube"]:
         for problem in bench.errors:
@@ -135,7 +144,22 @@ def _request(given: dict[str, Any]) -> tuple[Sequence[Path], Request]:
     target = found.group(2) if found.group(2).startswith("/") else "/" + found.group(2)
     # A pseudo header shows that every header is told, as Envoy does.
     headers = {":method": method.upper()} | _headers(given["headers"], given["token"])
-    return [Path(path) for path in paths], Request(method.upper(), found.group(1), target, headers, source, given["route_policy"])
+    request = Request(method.upper(), found.group(1), target, headers, source, given["route_policy"])
+    request.certificate = _certificate(given["certificate"])
+    return [Path(path) for path in paths], request
+
+
+def _certificate(file: Path | None) -> str:
+    """Return a client's certificate as Envoy tells it: URL-encoded PEM; "" without a file."""
+    if file is None:
+        return ""
+    try:
+        text = file.read_text(encoding="ascii")
+    except (OSError, UnicodeDecodeError) as fault:
+        raise ValueError(f"--certificate {file}: {getattr(fault, 'strerror', None) or 'no PEM, which is plain ASCII'}") from fault
+    if "PRIVATE KEY" in text:
+        raise ValueError(f"--certificate {file}: a private key is in it; give the certificate alone")
+    return quote(text)
 
 
 def _headers(written: Sequence[str], token: str | None) -> dict[str, str]:

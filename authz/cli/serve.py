@@ -12,7 +12,7 @@ import click
 from authz import settings
 from authz.app import Running, Service, StartError
 from authz.cli import exits
-from authz.cli.options import operator_options, raise_mistakes, take_fetch, take_operator
+from authz.cli.options import operator_options, raise_mistakes, take_digest_key, take_fetch, take_operator
 from authz.envoy.endpoint import WaitingRoom
 from authz.envoy.server import ServerLimits
 from authz.envoy.tls import TlsError
@@ -74,12 +74,6 @@ _OF_KUBE = (
     multiple=True,
     metavar="NAMESPACE/NAME=HOW",
     help="--client-certificate for one Gateway.",
-)
-@click.option(
-    "--api-key-digest-key",
-    type=_FILE,
-    metavar="FILE",
-    help="The secret under which API keys with a keyed digest (hmac-sha256) were recorded.",
 )
 @click.option(
     "--namespace",
@@ -148,7 +142,7 @@ def serve(**given: Any) -> int:  # noqa: ANN401 - what click gives
     """Answer Envoy's checks by the AuthPolicies of a directory or of an API server."""
     mistakes = Mistakes()
     nowhere = Address("127.0.0.1", 0)
-    operator, fetch = take_operator(mistakes, given), take_fetch(mistakes, given)
+    operator, fetch, digest_key = take_operator(mistakes, given), take_fetch(mistakes, given), take_digest_key(mistakes, given)
     cluster = None
     if given["kube"]:
         operator = _with_cluster(mistakes, operator, given)
@@ -187,7 +181,7 @@ def serve(**given: Any) -> int:  # noqa: ANN401 - what click gives
         allow_sample=given["allow_sample"],
         log_rate=given["log_rate"],
         ready_file=given["ready_file"],
-        digest_key=mistakes.take("--api-key-digest-key", lambda: settings.digest_key(given["api_key_digest_key"]), b""),
+        digest_key=digest_key,
     )
     raise_mistakes(mistakes)
     return asyncio.run(_serve(chosen))

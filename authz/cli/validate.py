@@ -10,7 +10,7 @@ import click
 
 from authz.app import SystemClock
 from authz.cli import exits
-from authz.cli.options import operator_options, raise_mistakes, take_fetch, take_operator
+from authz.cli.options import operator_options, raise_mistakes, take_digest_key, take_fetch, take_operator
 from authz.cli.workbench import Workbench, load
 from authz.model.problem import Problem, Severity
 from authz.settings import Mistakes
@@ -41,9 +41,9 @@ def validate(paths: tuple[Path, ...], fail_level: str, output: str, **given: Any
     Exits with 0 where there is none, 1 where there is, 3 where there is no such file.
     """
     mistakes = Mistakes()
-    operator, fetch = take_operator(mistakes, given), take_fetch(mistakes, given)
+    operator, fetch, digest_key = take_operator(mistakes, given), take_fetch(mistakes, given), take_digest_key(mistakes, given)
     raise_mistakes(mistakes)
-    bench = load(paths, operator, fetch, SystemClock())
+    bench = load(paths, operator, fetch, SystemClock(), digest_key)
     bench = replace(bench, problems=tuple(problem for problem in bench.problems if problem.code not in _OF_CLUSTERS))
     _print(bench, output)
     if not bench.contents.files:

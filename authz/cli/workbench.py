@@ -7,15 +7,19 @@ from pathlib import Path
 from authz.cli import exits
 from authz.fetch.client import FetchLimits, origin_of
 from authz.fetch.keys import HttpsKeys
+from authz.fetch.lists import HttpsLists
 from authz.files.directory import Reader
 from authz.model.decision import Decision
 from authz.model.declared import Contents, Declared
 from authz.model.operator import Operator
 from authz.model.problem import Problem, Severity
 from authz.model.request import Request
+from authz.service.api_keys import KeyRecords
 from authz.service.check import Checker
 from authz.service.keyring import KeyRing
 from authz.service.ports import Clock, SourceError
+from authz.service.readers import Sources
+from authz.service.revocation_lists import RevocationLists
 from authz.service.tokens import TokenMemory
 from authz.service.update import Updater
 
@@ -40,6 +44,11 @@ class Silence:
     def fetch_failed(self, issuer: str, why: str, *, keeps: bool) -> None:
         """Keep the reason: the command reports it."""
         self.fetch_failures.append(why)
+
+    def event(self, level: str, message: str, **fields: object) -> None:
+        """Keep why a revocation list could not be fetched."""
+        if message == "crl.fetch_failed":
+            self.fetch_failures.append(str(fields["why"]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,20 +82,23 @@ def _unfetchable(each: Declared, fetch: FetchLimits) -> list[Problem]:
     return found
 
 
-def load(paths: Sequence[Path], operator: Operator, fetch: FetchLimits, clock: Clock) -> Workbench:
+def load(paths: Sequence[Path], operator: Operator, fetch: FetchLimits, clock: Clock, digest_key: bytes = b"") -> Workbench:
     """Return the policies of some files and directories, loaded as `authz serve` loads them."""
     try:
         contents = Reader(paths).read()
     except SourceError as fault:
         exits.fail(str(fault), exits.UNREADABLE)
-    return with_contents(contents, operator, fetch, clock)
+    return with_contents(contents, operator, fetch, clock, digest_key)
 
 
-def with_contents(contents: Contents, operator: Operator, fetch: FetchLimits, clock: Clock) -> Workbench:
+def with_contents(
+    contents: Contents, operator: Operator, fetch: FetchLimits, clock: Clock, digest_key: bytes = b""
+) -> Workbench:  # fmt: skip
     """Return the policies that a source holds, loaded as `authz serve` loads them."""
     heard = Silence()
     ring = KeyRing(HttpsKeys(fetch), clock, heard)
-    updater = Updater(operator, ring, TokenMemory())
+    lists = RevocationLists(HttpsLists(fetch), clock, heard)
+    updater = Updater(operator, ring, TokenMemory(), sources=Sources(KeyRecords(digest_key), lists))
     report = updater.apply(contents.declared, contents.cluster)
     found = [problem for stray in contents.strays for problem in stray.problems]
     found += [problem for state in report.states for problem in state.problems]

@@ -1,4 +1,4 @@
-"""GET one JSON document over HTTPS from an address that was vetted, within limits.
+"""GET one document over HTTPS from an address that was vetted, within limits.
 
 A host name is resolved once, every address is vetted, and the connection goes to a vetted address: a name that answers
 differently the second time (DNS rebinding) gets nowhere. Private, loopback, link-local and other special addresses are
@@ -23,7 +23,11 @@ from authz.service.ports import FetchError
 _MAX_AGE: Final = re.compile(r"(?:^|[\s,])max-age=(\d{1,9})(?:$|[\s,])", re.IGNORECASE)
 # JSON by its own types, and what shops for files call whatever they do not know. A page for people (a login, an error, a
 # portal) is never a document, though it may parse: its type says that the URL leads elsewhere.
-_TYPES: Final = re.compile(r"(?:application/(?:[a-z0-9!#$&^_.+-]+\+)?json|text/json|text/plain|(?:application|binary)/octet-stream)?")
+JSON_TYPES: Final = re.compile(r"(?:application/(?:[a-z0-9!#$&^_.+-]+\+)?json|text/json|text/plain|(?:application|binary)/octet-stream)?")
+# RFC 2585 §4.2, and what servers say of files that they do not know.
+LIST_TYPES: Final = re.compile(
+    r"(?:application/(?:pkix-crl|x-pkcs7-crl|x-x509-crl|pem-certificate-chain|x-pem-file)|text/plain|(?:application|binary)/octet-stream)?"
+)
 _ETAG: Final = re.compile(r'(?:W/)?"[!#-~]{0,256}"')
 _LONGEST_URL: Final = 2048
 # An ETag is the server's word, and some do not change with the document: after so many a document is asked for whole.
@@ -65,8 +69,10 @@ class Fetched:
 class HttpsClient:
     """Fetches documents."""
 
-    def __init__(self, limits: FetchLimits, names: Names | None = None) -> None:
+    def __init__(self, limits: FetchLimits, names: Names | None = None, types: re.Pattern[str] = JSON_TYPES) -> None:
+        """Make a client of documents whose content type is one of `types`."""
         self._limits = limits
+        self._types = types
         self._names = names or SystemNames()
         self._known: tuple[object, ssl.SSLContext] | None = None
 
@@ -102,7 +108,7 @@ class HttpsClient:
         earlier = earlier if earlier is not None and earlier.etag and earlier.confirmed < _CONFIRMATIONS else None
         headers = {
             "host": parts.netloc.rpartition("@")[2],
-            "accept": "application/json, application/jwk-set+json, */*;q=0.1",
+            "accept": "application/json, application/jwk-set+json, */*;q=0.1" if self._types is JSON_TYPES else "*/*",
             # What is small on the way may be large once it is unpacked.
             "accept-encoding": "identity",
             "user-agent": "ingress-authz",
@@ -153,7 +159,7 @@ class HttpsClient:
         max_age = float(found.group(1)) if found else None
         if answer.status_code == 304 and earlier is not None:
             return replace(earlier, max_age=earlier.max_age if max_age is None else max_age, confirmed=earlier.confirmed + 1)
-        problem = _problem_of(answer)
+        problem = _problem_of(answer, self._types)
         if problem:
             raise FetchError(f"{url}: {problem}")
         etag = answer.headers.get("etag", "")
@@ -170,7 +176,7 @@ class HttpsClient:
         return bytes(body)
 
 
-def _problem_of(answer: httpx2.Response) -> str:
+def _problem_of(answer: httpx2.Response, types: re.Pattern[str]) -> str:
     """Return why an answer, as far as its head tells, is not the document; "" where it is."""
     if answer.has_redirect_location:
         return f"redirects are not followed; write {answer.headers['location'][:200]} if you trust it"
@@ -179,7 +185,9 @@ def _problem_of(answer: httpx2.Response) -> str:
     if answer.status_code != 200:
         return f"status {answer.status_code}; the URL must answer 200 with the document itself"
     kind = answer.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if not _TYPES.fullmatch(kind):
+    if not types.fullmatch(kind):
+        if types is not JSON_TYPES:
+            return f"its content type is {kind[:80]}, so it is no revocation list; have it served as application/pkix-crl"
         return f"its content type is {kind[:80]}, so it is no JSON; name the document itself, and have it served as application/json"
     packing = answer.headers.get("content-encoding", "identity").strip().lower()
     if packing not in ("identity", ""):

@@ -4,9 +4,11 @@ from collections.abc import Callable
 from functools import lru_cache
 from hashlib import sha256
 from typing import Final
+from urllib.parse import urlsplit
 
 from authz.authn.certificates import Authority
-from authz.authn.crl import Revocations, Standing
+from authz.authn.crl import Revocations, Standing, Status, distribution_points
+from authz.authn.crl_text import Listed
 from authz.authn.forwarded_certificate import from_client_cert, from_peer, from_pem_header, from_xfcc
 from authz.authn.identities import identity_test
 from authz.model.certificate import Certificate, CertificateIdentity, Chain
@@ -16,8 +18,10 @@ from authz.model.principal import Caller, Failure, Rank
 from authz.model.reason import Reason
 from authz.model.request import Request
 from authz.model.trace import Step
+from authz.policy import hosts
 from authz.policy.addresses import AddressSet, bounds, parse
 from authz.policy.view import View
+from authz.service.revocation_lists import RevocationLists
 
 # How many verified certificates a reader remembers; beyond, it begins anew.
 MOST_REMEMBERED: Final = 4096
@@ -28,14 +32,33 @@ _WANT: Final = "a client certificate"
 class CertificateReader:
     """Reads the client certificates of one authority, with one of some identities where there are any."""
 
-    __slots__ = ("_authority", "_identities", "_known", "_name", "_revocation", "_revocations", "_want")
+    __slots__ = (
+        "_authority",
+        "_crls",
+        "_fetched",
+        "_hosts",
+        "_identities",
+        "_known",
+        "_lists",
+        "_name",
+        "_revocation",
+        "_revocations",
+        "_want",
+    )
 
-    def __init__(self, authority: CertificateAuthority, identities: tuple[CertificateIdentity, ...]) -> None:
+    def __init__(
+        self, authority: CertificateAuthority, identities: tuple[CertificateIdentity, ...], lists: RevocationLists | None = None
+    ) -> None:
         self._name = authority.name
         # In files a Secret cannot be read: then nobody can be verified.
         self._authority = Authority(authority.ca) if authority.ca else None
         self._revocation = authority.revocation
-        self._revocations = Revocations(tuple(text.text for text in authority.crls))
+        self._crls = tuple(text.text for text in authority.crls)
+        self._revocations = Revocations(self._crls)
+        self._hosts = authority.crl_hosts
+        self._lists = lists
+        # Those of the fetched lists that `_revocations` has read; another tuple means others.
+        self._fetched: tuple[Listed, ...] = ()
         self._identities = tuple(identity_test(each) for each in identities)
         self._want = " or ".join(_in_words(each) for each in identities)
         self._known: dict[bytes, tuple[Caller, Certificate]] = {}
@@ -72,11 +95,25 @@ class CertificateReader:
         if self._revocation is Revocation.NONE:
             return None
         status = self._revocations.status(certificate, view.now)
+        if self._hosts and status.standing is not Standing.REVOKED:
+            status = self._with_named_lists(certificate, view)
         if view.trace is not None:
             view.note(Step(3, "revocation", "", status.standing is Standing.GOOD, status.got or status.standing.value, "not revoked"))
         if status.standing is Standing.UNKNOWN and self._revocation is Revocation.PREFER:
             return None
         return status.failure
+
+    def _with_named_lists(self, certificate: Certificate, view: View) -> Status:
+        """Return how a certificate stands by the lists that it names too, where they may be fetched; asks for those that are not there."""
+        urls = [url for url in distribution_points(certificate) if _is_at(url, self._hosts)]
+        states = self._lists.of(urls, view.now) if self._lists is not None else []
+        fetched = tuple(listed for state in states for listed in state.lists or ())
+        if fetched != self._fetched:
+            self._revocations, self._fetched = Revocations(self._crls, fetched), fetched
+        status = self._revocations.status(certificate, view.now)
+        if status.standing is Standing.UNKNOWN:
+            view.wanted += (state for state in states if state.may_ask(view.now))
+        return status
 
     def _other(self, certificate: Certificate, view: View) -> Failure | None:
         if not self._identities:
@@ -153,6 +190,11 @@ def _remembered(read: Callable[[str], Chain | Failure | None], text: str) -> Cha
 @lru_cache(maxsize=64)
 def _trusted(cidrs: tuple[str, ...]) -> AddressSet:
     return AddressSet(bounds(cidr) for cidr in cidrs)
+
+
+def _is_at(url: str, patterns: tuple[str, ...]) -> bool:
+    host = hosts.canonical(urlsplit(url).netloc)
+    return bool(host) and not frozenset((host, *hosts.wildcards(host))).isdisjoint(patterns)
 
 
 def _in_words(identity: CertificateIdentity) -> str:

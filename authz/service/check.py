@@ -15,6 +15,7 @@ from authz.policy.snapshot import Snapshot
 from authz.policy.view import View
 from authz.service.keyring import IssuerKeys, KeyRing
 from authz.service.ports import Audit, Clock
+from authz.service.revocation_lists import ListState
 
 
 class SnapshotStore:
@@ -36,7 +37,7 @@ class Checker:
         self._audit = audit
 
     def check(self, request: Request, budget: float) -> Decision | Coroutine[Any, Any, Decision]:
-        """Return the decision, or a coroutine that does where keys are being fetched that could change a deny.
+        """Return the decision, or a coroutine that does where keys or revocation lists are being fetched that could change a deny.
 
         Args:
             budget: how many seconds the caller can wait.
@@ -46,9 +47,10 @@ class Checker:
             view = view_of(snapshot, request, self._clock.time())
             decision = decide(snapshot, view)
             if view.wanted and isinstance(decision, Deny):
-                wanted = [each for each in dict.fromkeys(view.wanted) if isinstance(each, IssuerKeys)]
+                wanted = [each for each in dict.fromkeys(view.wanted) if isinstance(each, IssuerKeys | ListState)]
                 # Begun at once: one that ended before somebody waits must not be followed by another.
-                return self._after(wanted, [self._ring.ask(each) for each in wanted], request, budget)
+                flights = [each.ask() if isinstance(each, ListState) else self._ring.ask(each) for each in wanted]
+                return self._after(wanted, flights, request, budget)
             return self._with_shadows(snapshot, view, decision)
         except Exception as fault:  # noqa: BLE001 - the outermost frame of a check: whatever happened, deny
             self._audit.failed(fault)
@@ -63,7 +65,7 @@ class Checker:
         return self._with_shadows(snapshot, silent, decision), trace
 
     async def _after(
-        self, wanted: list[IssuerKeys], fetches: "list[asyncio.Task[None]]", request: Request, budget: float
+        self, wanted: list[IssuerKeys | ListState], fetches: "list[asyncio.Task[None]]", request: Request, budget: float
     ) -> Decision:  # fmt: skip
         for each in wanted:
             each.waiting += 1

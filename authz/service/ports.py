@@ -40,6 +40,13 @@ class KeyFetcher(Protocol):
         """Return the issuer's JWKS. Raises FetchError, and nothing else, within a few seconds."""
 
 
+class ListFetcher(Protocol):
+    """The way out to what CAs publish."""
+
+    async def fetch(self, url: str) -> bytes:
+        """Return the revocation list at `url`. Raises FetchError, and nothing else, within a few seconds."""
+
+
 class SourceError(Exception):
     """A source cannot be read now. The message says what, and what to do."""
 

@@ -1,6 +1,7 @@
 """What finds and verifies the credentials of one policy, as long as it is in force."""
 
 from collections.abc import Callable, Hashable, Iterable
+from dataclasses import dataclass
 
 from authz.model.certificate import CertificateIdentity
 from authz.model.definitions import ApiKeySet, CertificateAuthority
@@ -10,16 +11,25 @@ from authz.service.api_keys import ApiKeyReader, KeyRecords
 from authz.service.certificates import CertificateReader
 from authz.service.keyring import IssuerKeys, KeyRing
 from authz.service.reader import TokenReader
+from authz.service.revocation_lists import RevocationLists
 from authz.service.tokens import TokenMemory
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """What readers of several policies share beside issuers' keys: records of API keys, and revocation lists where they are fetched."""
+
+    records: KeyRecords
+    lists: RevocationLists | None = None
 
 
 class PolicyReaders:
     """Makes readers, or takes those of an earlier form of the policy, which remember what they verified. Satisfies policy.view.Readers."""
 
-    def __init__(self, ring: KeyRing, memory: TokenMemory, records: KeyRecords, earlier: "PolicyReaders | None" = None) -> None:
+    def __init__(self, ring: KeyRing, memory: TokenMemory, sources: Sources, earlier: "PolicyReaders | None" = None) -> None:
         self._ring = ring
         self._memory = memory
-        self._records = records
+        self._sources = sources
         self._earlier = earlier._made if earlier is not None else {}
         self._made: dict[Hashable, Reader] = {}
 
@@ -29,11 +39,11 @@ class PolicyReaders:
 
     def api_keys(self, key_set: ApiKeySet) -> Reader:
         """Return the reader of the keys of a set."""
-        return self._one(key_set, lambda: ApiKeyReader(key_set, self._records.keys(key_set.texts)))
+        return self._one(key_set, lambda: ApiKeyReader(key_set, self._sources.records.keys(key_set.texts)))
 
     def certificates(self, authority: CertificateAuthority, identities: tuple[CertificateIdentity, ...]) -> Reader:
         """Return the reader of the client certificates of an authority that have one of the identities, where there are any."""
-        return self._one((authority, identities), lambda: CertificateReader(authority, identities))
+        return self._one((authority, identities), lambda: CertificateReader(authority, identities, self._sources.lists))
 
     def _one(self, key: Hashable, make: Callable[[], Reader]) -> Reader:
         if key not in self._made:

@@ -25,7 +25,7 @@ from authz.service.check import SnapshotStore
 from authz.service.choice import Choice, forwarded, within_bounds
 from authz.service.coverage import coverage
 from authz.service.keyring import IssuerKeys, KeyRing
-from authz.service.readers import PolicyReaders
+from authz.service.readers import PolicyReaders, Sources
 from authz.service.references import References, own_problems
 from authz.service.slices import Steps, at_once
 from authz.service.states import FAULT, Judges, Report, State, Used, errors_in, failed_state
@@ -54,14 +54,14 @@ class Updater:
         ring: KeyRing,
         memory: TokenMemory,
         failed: Callable[[BaseException], None] = lambda fault: None,
-        digest_key: bytes = b"",
+        sources: Sources | None = None,
     ) -> None:
         self._failed = failed
         self._uids: dict[PolicyName, str] = {}
         self._operator = operator
         self._ring = ring
         self._memory = memory
-        self._records = KeyRecords(digest_key)
+        self._sources = sources or Sources(KeyRecords())
         self._accepted: dict[PolicyName, Policy] = {}
         self._judged: dict[PolicyName, tuple[Declared, tuple[Problem, ...]]] = {}
         self._chosen: dict[PolicyName, Choice] = {}
@@ -79,7 +79,7 @@ class Updater:
         self._forget_renewed(listed)
         self._judged = yield from _for_each(listed, lambda each: self._guarded(self._judge, each, (each, (*each.problems, FAULT))))
         definers = {name: policy for name, each in listed.items() if (policy := self._sound(each)) is not None}
-        references = References(definers, listed, cluster, self._records)
+        references = References(definers, listed, cluster, self._sources.records)
         nothing = Choice(None, None, (FAULT,))
         chosen = yield from _for_each(
             listed, lambda each: self._guarded(lambda one: self._chosen_again(one) or self._choose(one, references), each, nothing)
@@ -101,7 +101,7 @@ class Updater:
             yield
         self._built = built
         self._ring.retain(_key_states(built.values()))
-        self._records.retain({text for each in built.values() for keys in each.inputs[1].api_keys.values() for text in keys.texts})
+        self._sources.records.retain({text for each in built.values() for keys in each.inputs[1].api_keys.values() for text in keys.texts})
         snapshot = yield from Snapshot.steps(compiled, owned, self._operator, cluster.routes)
         self.store.current = snapshot
         judges = Judges(self._operator, cluster, snapshot)
@@ -195,7 +195,7 @@ class Updater:
             return earlier
         # Where only the headers of other policies changed, the readers stay, and with them the tokens that they remember.
         known = earlier.readers if earlier is not None and earlier.inputs[:2] == inputs[:2] else None
-        readers = PolicyReaders(self._ring, self._memory, self._records, known)
+        readers = PolicyReaders(self._ring, self._memory, self._sources, known)
         return Built(inputs, compile_policy(policy, definitions, owned, readers), readers)
 
 
