@@ -94,26 +94,30 @@ class CertificateReader:
     def _revoked(self, certificate: Certificate, view: View) -> Failure | None:
         if self._revocation is Revocation.NONE:
             return None
-        status = self._revocations.status(certificate, view.now)
+        status, waits = self._revocations.status(certificate, view.now), False
         if self._hosts and status.standing is not Standing.REVOKED:
-            status = self._with_named_lists(certificate, view)
+            status, waits = self._with_named_lists(certificate, view)
         if view.trace is not None:
             view.note(Step(3, "revocation", "", status.standing is Standing.GOOD, status.got or status.standing.value, "not revoked"))
-        if status.standing is Standing.UNKNOWN and self._revocation is Revocation.PREFER:
+        # Where a list is preferred, a check waits for the first try of its fetch, and for no other.
+        if status.standing is Standing.UNKNOWN and self._revocation is Revocation.PREFER and not waits:
             return None
         return status.failure
 
-    def _with_named_lists(self, certificate: Certificate, view: View) -> Status:
-        """Return how a certificate stands by the lists that it names too, where they may be fetched; asks for those that are not there."""
+    def _with_named_lists(self, certificate: Certificate, view: View) -> tuple[Status, bool]:
+        """Return how a certificate stands by the lists that it names too, where they may be fetched, and whether to wait for one."""
         urls = [url for url in distribution_points(certificate) if _is_at(url, self._hosts)]
         states = self._lists.of(urls, view.now) if self._lists is not None else []
         fetched = tuple(listed for state in states for listed in state.lists or ())
         if fetched != self._fetched:
             self._revocations, self._fetched = Revocations(self._crls, fetched), fetched
         status = self._revocations.status(certificate, view.now)
-        if status.standing is Standing.UNKNOWN:
-            view.wanted += (state for state in states if state.may_ask(view.now))
-        return status
+        if status.standing is not Standing.UNKNOWN:
+            return status, False
+        is_preferred = self._revocation is Revocation.PREFER
+        wanted = [state for state in states if state.may_ask(view.now) and not (is_preferred and state.is_tried)]
+        view.wanted += wanted
+        return status, bool(wanted)
 
     def _other(self, certificate: Certificate, view: View) -> Failure | None:
         if not self._identities:

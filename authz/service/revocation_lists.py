@@ -40,6 +40,11 @@ class ListState:
         self.flight: asyncio.Task[None] | None = None
         self._owner = owner
 
+    @property
+    def is_tried(self) -> bool:
+        """Whether a fetch has ended, well or not. From then on it is fetched again without being asked for."""
+        return bool(self.fetched_at or self.failures)
+
     def may_ask(self, now: float) -> bool:
         """Return whether a check may wait for a fetch: one is under way and not too many wait, or it is time for another."""
         return self.waiting < MOST_WAITING if self.flight is not None else now >= self.ask_after
@@ -83,7 +88,7 @@ class RevocationLists:
                     continue
                 if known.lists is not None and now - known.fetched_at > self._times.stale:
                     known.lists = None
-                if known.due <= now and (known.fetched_at or known.failures):
+                if known.due <= now and known.is_tried:
                     self.begin(known)
             due = min((each.due for each in self._known.values() if each.flight is None), default=now + 60)
             await first_of(self._woken.wait(), self._clock.sleep(min(max(due - now, 1.0), 60)))
