@@ -132,7 +132,8 @@ def chain_of(view: View) -> Chain | Failure:
     """Return the certificate that the client presented, as it is told where the operator says, or why there is none."""
     setting = view.certificate_from
     if setting is None:
-        return Failure(Reason.CERT_MISSING, Rank.NOT_PRESENTED, _WANT, "the operator has not said where it is told")
+        # It may well be there, where the Gateways that may have been chosen tell it in different ways.
+        return Failure(Reason.CERT_MISSING, Rank.NOT_PRESENTED, _WANT, "it cannot be told where it would be", undecided=True)
     if setting.trusted and parse(view.request.peer) not in _trusted(setting.trusted):
         # What somebody else than those proxies says of a certificate is not heard.
         return Failure(Reason.CERT_MISSING, Rank.NOT_PRESENTED, _WANT, "none from a proxy that may tell it")

@@ -63,10 +63,12 @@ class Completion:
                 read = self._selected(source, here, found)
             else:
                 text = self._text(source, owner, here, found)
-                read = (Text(str(source), text),) if text else ()
+                read = (Text(_origin(source), text),) if text else ()
             texts += read
             for each in read:
-                found += (replace(problem, path=here) for problem in self._records.of(each).problems[:MOST_TOLD])
+                # One bad record, or one bad Secret of several, must not take the other keys away.
+                is_alone = not isinstance(source, Selection)
+                found += (_of_record(problem, here, is_alone=is_alone) for problem in self._records.of(each).problems[:MOST_TOLD])
         return replace(keys, texts=tuple(dict.fromkeys(texts)))
 
     def certificate_authority(
@@ -124,6 +126,19 @@ class Completion:
             what = f"there are no {selection}, so no key is known; create one, or correct the labels"
             found.append(Problem("AZ216", what, path, severity=Severity.WARNING))
         return texts
+
+
+def _origin(source: Reference) -> str:
+    """Return where a text stands, for people: a file by its path."""
+    return f"{source.key}/{source.name}".removeprefix("./") if source.kind == FILE else str(source)
+
+
+def _of_record(problem: Problem, path: Path, *, is_alone: bool) -> Problem:
+    """Return a problem of a record as one of the policy: with its own place where it stands in a file, else told in words."""
+    severity = Severity.ERROR if is_alone and problem.code == "AZ215" else Severity.WARNING
+    if " (key " not in problem.file:
+        return replace(problem, path=path, severity=severity)
+    return Problem(problem.code, f"{problem.file}, line {problem.line}: {problem.what}", path, severity=severity)
 
 
 def not_permitted(policy: PolicyName, kind: str, namespace: str, name: str, path: Path) -> Problem:
