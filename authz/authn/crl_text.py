@@ -78,11 +78,11 @@ def _contents(text: str | bytes) -> list[bytes]:
             return [text]
         text = text.decode("ascii")
     try:
-        found = pem.blocks(text, alone=False)
+        found = pem.blocks(text, alone=False) or [("X509 CRL", pem.octets(text))]
     except ValueError as fault:
         raise _Unusable(str(fault)) from fault
-    if not found or any(label != "X509 CRL" for label, _ in found):
-        raise _Unusable("not PEM of X509 CRL alone")
+    if any(label != "X509 CRL" for label, _ in found):
+        raise _Unusable("PEM of something else than X509 CRL")
     return [der for _, der in found]
 
 

@@ -25,7 +25,7 @@ def blocks(text: str, *, alone: bool) -> list[tuple[str, bytes]]:
         end = text.find(mark, body)
         if end < 0:
             raise ValueError(f"BEGIN {label} without its END")
-        found.append((label, _octets(text[body:end])))
+        found.append((label, octets(text[body:end])))
         at = end + len(mark)
     _check_between(text[at:], alone=alone)
     return found
@@ -45,11 +45,12 @@ def _label(text: str, start: int) -> tuple[str, int]:
     return label, end + len(_DASHES)
 
 
-def _octets(body: str) -> bytes:
+def octets(body: str) -> bytes:
+    """Return what a block holds between its lines, or a text of Base64 that stands alone. Raises ValueError."""
     try:
-        octets = binascii.a2b_base64(_SPACE.sub("", body).encode("ascii"), strict_mode=True)
+        found = binascii.a2b_base64(_SPACE.sub("", body).encode("ascii"), strict_mode=True)
     except ValueError as fault:
-        raise ValueError("a PEM block that is not base64") from fault
-    if not octets:
-        raise ValueError("a PEM block that is empty")
-    return octets
+        raise ValueError("not PEM, or a block of it that is not base64") from fault
+    if not found:
+        raise ValueError("not PEM, or a block of it that is empty")
+    return found

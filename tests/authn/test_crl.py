@@ -1,7 +1,7 @@
 """Revocation lists."""
 
 import time
-from base64 import b64encode
+from base64 import b64encode, encodebytes
 
 import pytest
 from cryptography import x509
@@ -63,9 +63,17 @@ def test_a_path_of_which_nothing_is_listed_is_good():
 
 
 @pytest.mark.parametrize(
-    "texts", [[as_pem(GOOD[0]) + as_pem(GOOD[1])], [as_pem(each) for each in GOOD], [as_pem(each).encode() for each in GOOD]]
+    "texts",
+    [
+        [as_pem(GOOD[0]) + as_pem(GOOD[1])],
+        [as_pem(each) for each in GOOD],
+        [as_pem(each).encode() for each in GOOD],
+        [b64encode(each).decode() for each in GOOD],
+        [encodebytes(each).decode() for each in GOOD],
+        [encodebytes(each) for each in GOOD],
+    ],
 )
-def test_lists_are_read_in_pem_too(texts):
+def test_lists_are_read_in_pem_and_in_base64_too(texts):
     assert standing(*texts) is Standing.GOOD
 
 
