@@ -23,6 +23,16 @@ PLAIN: Final[Shape] = {}
 TRUSTING: Final[Shape] = {"useRemoteAddress": False}
 NORMALIZING: Final[Shape] = {"normalizePath": True, "mergeSlashes": True}
 RAW_HEADERS: Final[Shape] = {"filter": {"encodeRawHeaders": True}}
+# A proxy before this Envoy announces for whom each connection is (the PROXY protocol).
+ANNOUNCED: Final[Shape] = {
+    "before": [
+        {
+            "name": "proxy_protocol",
+            "typedConfig": {"@type": "type.googleapis.com/envoy.extensions.filters.listener.proxy_protocol.v3.ProxyProtocol"},
+        }
+    ]
+}
+_TLS: Final = "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext"
 UNESCAPING: Final[Shape] = {**NORMALIZING, "pathWithEscapedSlashesAction": "UNESCAPE_AND_FORWARD"}
 
 
@@ -75,7 +85,8 @@ class Gate:
 def shaped(topology: Topology, shapes: Mapping[str, Shape]) -> str:
     """The configuration of one Envoy with a listener of each shape, and of its name.
 
-    Of a shape `filter` changes the authorization filter, `routes` are put before the others, the rest changes the manager.
+    Of a shape `filter` changes the authorization filter, `routes` are put before the others, `tls` is the listener's side of TLS,
+    `before` are filters of connections, the rest changes the manager.
     """
     built = json.loads(bootstrap_json(topology))
     (usual,) = built["staticResources"]["listeners"]
@@ -90,11 +101,15 @@ def _listener(usual: Mapping[str, Any], name: str, shape: Shape) -> dict[str, An
     changes = {"delayedCloseTimeout": "0.01s", **shape}
     manager["httpFilters"][0]["typedConfig"].update(changes.pop("filter", {}))
     manager["routeConfig"]["virtualHosts"][0]["routes"][:0] = changes.pop("routes", [])
+    listener["listenerFilters"] = changes.pop("before", [])
+    if tls := changes.pop("tls", None):
+        listener["filterChains"][0]["transportSocket"] = {"name": "tls", "typedConfig": {"@type": _TLS, **tls}}
     manager.update(changes)
     return listener
 
 
-async def _ports(admin: str) -> dict[str, int]:
+async def ports_of(admin: str) -> dict[str, int]:
+    """The ports of the listeners of an Envoy, by name."""
     async with httpx2.AsyncClient(trust_env=False) as client:
         found = (await client.get(f"http://{admin}/listeners", params={"format": "json"})).json()["listener_statuses"]
     return {each["name"]: int(each["local_address"]["socket_address"]["port_value"]) for each in found}
@@ -110,7 +125,7 @@ async def gate(
     async with listening(backend) as upstream, serving(folder, texts, plan, log) as (_, addresses):
         topology = replace(Topology(0, (LOOPBACK, addresses.checks.port), (LOOPBACK, upstream)), **plan.topology)
         async with Proxy(binary, shaped(topology, shapes), next(iter(shapes))) as proxy:
-            found = Gate(await _ports(proxy.admin), addresses.checks.port, backend, log)
+            found = Gate(await ports_of(proxy.admin), addresses.checks.port, backend, log)
             try:
                 yield found
             finally:

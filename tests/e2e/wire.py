@@ -1,6 +1,8 @@
 """Requests whose octets go out as they are written, over HTTP/1.1 and HTTP/2: no client library mends them."""
 
 import asyncio
+import json
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
@@ -36,16 +38,24 @@ class Answered:
         """The values of the header lines of this name."""
         return [value for key, value in self.lines if key.lower() == name]
 
+    @property
+    def outcome(self) -> tuple[int, str]:
+        """The status, and the code that a denial of the service names; "" for every other answer."""
+        denied = b"application/problem+json" in self.values(b"content-type")
+        return self.status, str(json.loads(self.body)["code"]) if denied else ""
+
 
 CLOSED = Answered()
 Ask = Callable[[Asked], Awaitable[Answered]]
 
 
 class Http1:
-    """One connection after the other, each used as long as it stands."""
+    """One connection after the other, each used as long as it stands. On each, `opening` is sent before everything else."""
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, tls: ssl.SSLContext | None = None, opening: bytes = b"") -> None:
         self._port = port
+        self._tls = tls
+        self._opening = opening
         self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
         self.opened = 0
 
@@ -58,7 +68,9 @@ class Http1:
     async def octets(self, octets: bytes, *, has_body: bool = True) -> Answered:
         """The answer to these octets."""
         if self._streams is None:
-            self._streams = await asyncio.open_connection(LOOPBACK, self._port)
+            server = "localhost" if self._tls is not None else None
+            self._streams = await asyncio.open_connection(LOOPBACK, self._port, ssl=self._tls, server_hostname=server)
+            self._streams[1].write(self._opening)
             self.opened += 1
         reader, writer = self._streams
         try:
