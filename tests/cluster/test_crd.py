@@ -47,6 +47,38 @@ def with_claim(**claim: Any) -> dict[str, Any]:
     return changed("rules", 0, "allow", to=[{"name": "a", "jwt": {"issuers": ["partner"], "claims": [claim]}}])
 
 
+def with_keys(**fields: Any) -> dict[str, Any]:
+    """The good spec with a set of API keys; a field that is None is left out."""
+    keys = {"name": "keys", "from": {"secretRef": {"name": "keys"}}, "in": [{"header": "X-Key"}]} | fields
+    return changed("apiKeys", to=[{name: value for name, value in keys.items() if value is not None}])
+
+
+def with_labels(labels: Any) -> dict[str, Any]:
+    return with_keys(**{"from": {"secretSelector": {"matchLabels": labels}}})
+
+
+def with_authority(**fields: Any) -> dict[str, Any]:
+    """The good spec with a certificate authority; a field that is None is left out."""
+    authority = {"name": "partners", "from": {"secretRef": {"name": "ca"}}, "revocation": "Prefer"} | fields
+    return changed("certificateAuthorities", to=[{name: value for name, value in authority.items() if value is not None}])
+
+
+def with_item(kind: str = "allow", **members: Any) -> dict[str, Any]:
+    return changed("rules", 0, kind, to=[{"name": "a", **members}])
+
+
+def with_identity(**members: Any) -> dict[str, Any]:
+    return with_item(clientCertificate={"authority": "partners", "identities": [members]})
+
+
+def with_source(**source: Any) -> dict[str, Any]:
+    return changed("rules", 0, "forward", to={"headers": [{"name": "x-auth-a", "from": source}]})
+
+
+def with_set(**fields: Any) -> dict[str, Any]:
+    return changed("ipSets", to=[{"name": "offices", **fields}])
+
+
 def documented() -> list[Any]:
     found = []
     for document in DOCUMENTS:
@@ -165,6 +197,84 @@ REFUSED: list[tuple[Any, str]] = [
     (with_claim(path=["a"], match="Some", values=["x"]), "Unsupported value"),
     (with_claim(path=[], match="Any", values=["x"]), "claims[0].path"),
     (with_claim(path=["a"], match="Any", values=[]), "claims[0].values"),
+    # API keys
+    (with_keys(name="Keys"), "spec.apiKeys[0].name"),
+    (with_keys(**{"from": None}), "spec.apiKeys[0].from: Required value"),
+    (with_keys(**{"from": {}}), "exactly one of secretSelector, secretRef, file must be given"),
+    (with_keys(**{"from": {"secretRef": {"name": "a"}, "file": "a"}}), "exactly one of secretSelector, secretRef, file must be given"),
+    (with_keys(**{"from": {"configMapRef": {"name": "a"}}}), 'unknown field "spec.apiKeys[0].from.configMapRef"'),
+    (with_keys(**{"from": {"secretRef": {}}}), "spec.apiKeys[0].from.secretRef.name: Required value"),
+    (with_keys(**{"from": {"secretRef": {"name": "a", "key": "a/b"}}}), "spec.apiKeys[0].from.secretRef.key"),
+    (with_keys(**{"from": {"file": "../keys"}}), "spec.apiKeys[0].from.file"),
+    (with_keys(**{"from": {"file": "/keys"}}), "spec.apiKeys[0].from.file"),
+    (with_keys(**{"in": None}), "spec.apiKeys[0].in: Required value"),
+    (with_keys(**{"in": []}), "spec.apiKeys[0].in"),
+    (with_keys(**{"in": [{"header": f"x-{n}"} for n in range(9)]}), "spec.apiKeys[0].in: Too many"),
+    (with_keys(**{"in": [{"header": "X-Key", "query": "key"}]}), "exactly one of header, query, cookie must be given"),
+    (with_keys(keys=["k7.secret"]), 'unknown field "spec.apiKeys[0].keys"'),
+    (changed("apiKeys", to=[]), "spec.apiKeys"),
+    (changed("apiKeys", to=with_keys()["apiKeys"] * 2), "Duplicate value"),
+    (changed("apiKeys", to=[with_keys(name=f"k{n}")["apiKeys"][0] for n in range(17)]), "spec.apiKeys: Too many"),
+    (with_labels(None), "matchLabels"),
+    (with_labels({}), "spec.apiKeys[0].from.secretSelector.matchLabels"),
+    (with_labels({"a b": "x"}), "one of matchLabels is no label"),
+    (with_labels({"a/b/c": "x"}), "one of matchLabels is no label"),
+    (with_labels({"": "x"}), "one of matchLabels is no label"),
+    (with_labels({"keys": "a,b"}), "matchLabels"),
+    (with_labels({"keys": "x" * 64}), "matchLabels"),
+    (with_labels({"keys": 1}), "matchLabels"),
+    (with_labels({f"k{n}": "x" for n in range(9)}), "matchLabels: Too many"),
+    (with_item(apiKey={}), "apiKey.from: Required value"),
+    (with_item(apiKey={"from": "Keys"}), "apiKey.from"),
+    (with_item(apiKey={"from": "keys", "scopes": []}), "apiKey.scopes"),
+    (with_item(apiKey={"from": "keys", "scopes": ["a b"]}), "apiKey.scopes[0]"),
+    (with_item(apiKey={"from": "keys", "scopes": [f"s{n}" for n in range(33)]}), "apiKey.scopes: Too many"),
+    (with_item(apiKey={"from": "keys"}, anonymous={}), "excludes jwt, apiKey and clientCertificate"),
+    # Client certificates
+    (with_authority(**{"from": None}), "spec.certificateAuthorities[0].from: Required value"),
+    (with_authority(**{"from": {}}), "exactly one of secretRef, configMapRef, file must be given"),
+    (with_authority(**{"from": {"secretSelector": {}}}), 'unknown field "spec.certificateAuthorities[0].from.secretSelector"'),
+    (with_authority(revocation=None), "spec.certificateAuthorities[0].revocation: Required value"),
+    (with_authority(revocation="Maybe"), 'supported values: "Require", "Prefer", "None"'),
+    (with_authority(revocation="Require"), "revocation is Require, and there is no list"),
+    (with_authority(revocation="None", crls=[{"secretRef": {"name": "crl"}}]), "revocation is None, so no list is looked at"),
+    (with_authority(revocation="None", crlHosts=["crl.example.com"]), "revocation is None, so no list is looked at"),
+    (with_authority(crls=[]), "spec.certificateAuthorities[0].crls"),
+    (with_authority(crls=[{}]), "exactly one of secretRef, configMapRef, file must be given"),
+    (with_authority(crls=[{"file": f"{n}.crl"} for n in range(17)]), "crls: Too many"),
+    (with_authority(crlHosts=[]), "spec.certificateAuthorities[0].crlHosts"),
+    (with_authority(crlHosts=["http://crl.example.com"]), "spec.certificateAuthorities[0].crlHosts[0]"),
+    (with_authority(crlHosts=["crl.example.com:80"]), "spec.certificateAuthorities[0].crlHosts[0]"),
+    (changed("certificateAuthorities", to=with_authority()["certificateAuthorities"] * 2), "Duplicate value"),
+    (with_item(clientCertificate={}), "clientCertificate.authority: Required value"),
+    (with_item(clientCertificate={"authority": "partners", "identities": []}), "clientCertificate.identities"),
+    (with_item(clientCertificate={"authority": "p", "identities": [{"dnsName": "a.example"}] * 33}), "identities: Too many"),
+    (with_identity(), "say at least one thing of the certificate"),
+    (with_identity(sha256="xyz"), "identities[0].sha256"),
+    (with_identity(sha256="a" * 129), "identities[0].sha256"),
+    (with_identity(serial=7), "identities[0].serial"),
+    (with_identity(dns="a.example"), "unknown field"),
+    (with_identity(dnsName=""), "identities[0].dnsName"),
+    # Sets of addresses, expressions, what is forwarded
+    (with_set(), "give cidrs, ranges or both"),
+    (with_set(cidrs=[]), "spec.ipSets[0].cidrs"),
+    (with_set(cidrs=["1"]), "spec.ipSets[0].cidrs[0]"),
+    (with_set(ranges=[{"from": "192.0.2.1"}]), "spec.ipSets[0].ranges[0].to: Required value"),
+    (with_set(sets=["others"]), 'unknown field "spec.ipSets[0].sets"'),
+    (changed("ipSets", to=with_set(cidrs=["192.0.2.0/24"])["ipSets"] * 2), "Duplicate value"),
+    (with_item(anonymous={}, clientIP={"sets": []}), "clientIP.sets"),
+    (with_item(anonymous={}, clientIP={"sets": ["Offices"]}), "clientIP.sets[0]"),
+    (with_item(anonymous={}, clientIP={"sets": [f"s{n}" for n in range(17)]}), "clientIP.sets: Too many"),
+    (with_item(anonymous={}, when=""), "allow[0].when"),
+    (with_item(anonymous={}, when="x" * 4097), "when: Too long"),
+    (with_item(anonymous={}, when=True), "allow[0].when"),
+    (with_item(when="true"), "the alternative does not say who the caller is"),
+    (with_item("deny"), "give jwt, apiKey, clientCertificate, clientIP, headers or when"),
+    (with_item("deny", when=""), "deny[0].when"),
+    (with_source(), "exactly one of claim, apiKey, clientCertificate must be given"),
+    (with_source(claim=["sub"], apiKey=["id"]), "exactly one of claim, apiKey, clientCertificate must be given"),
+    (with_source(apiKey=[]), "from.apiKey"),
+    (with_source(clientCertificate=["x"] * 9), "from.clientCertificate: Too many"),
 ]  # fmt: skip
 
 
@@ -176,7 +286,7 @@ def test_the_server_refuses_a_wrong_policy_and_names_the_place(cluster: ControlP
 
 
 def test_the_good_spec_that_the_wrong_ones_are_made_of_is_taken(cluster: ControlPlane, namespace: str) -> None:
-    assert len(REFUSED) >= 60
+    assert len(REFUSED) >= 140
     answer = created(cluster, namespace, GOOD)
     assert answer.status == 201, answer.message
 
@@ -193,6 +303,63 @@ def test_the_largest_policy_stays_within_the_cost_of_its_rules(cluster: ControlP
     spec = GOOD | {"hosts": [f"host-{n}.{'x' * 60}.example.com" for n in range(64)], "rules": rules}
     answer = created(cluster, namespace, spec)
     assert answer.status == 201, answer.message[:500]
+
+
+def test_the_most_credentials_and_addresses_stay_within_the_cost_of_their_rules(cluster: ControlPlane, namespace: str) -> None:
+    """The largest of everything that has a rule of its own; the cost of a rule is counted each time that it runs."""
+    labels = {f"{'l' * 40}.example.com/{'k' * 60}{n}": "v" * 63 for n in range(8)}
+    reference = {"secretRef": {"namespace": "platform", "name": "n" * 253}}
+    identity = {"dnsName": "*.partner.example", "issuerSHA256": "0f" * 32}
+    allow = [
+        {
+            "name": f"a{n}",
+            "apiKey": {"from": "k0", "scopes": [f"s{each}" for each in range(32)]},
+            "clientCertificate": {"authority": "c0", "identities": [identity] * 32},
+            "clientIP": {"sets": ["s0"]},
+            "when": "request.method == 'GET'",
+        }
+        for n in range(32)
+    ]
+    spec = GOOD | {
+        "apiKeys": [
+            {"name": f"k{n}", "from": {"secretSelector": {"matchLabels": labels}}, "in": [{"header": f"x-{each}"} for each in range(8)]}
+            for n in range(16)
+        ],
+        "certificateAuthorities": [
+            {"name": f"c{n}", "from": reference, "revocation": "Require", "crls": [reference] * 16, "crlHosts": ["crl.example.com"]}
+            for n in range(16)
+        ],
+        "ipSets": [{"name": "s0", "cidrs": [f"10.{n // 256}.{n % 256}.0/24" for n in range(16384)]}],
+        "deny": [{"name": f"d{n}", "when": "false"} for n in range(64)],
+        "rules": [{"name": f"r{n}", "allow": allow if n < 4 else allow[:1]} for n in range(64)],
+    }
+    answer = created(cluster, namespace, spec)
+    assert answer.status == 201, answer.message[:500]
+
+
+def test_every_form_of_the_new_definitions_is_taken(cluster: ControlPlane, namespace: str) -> None:
+    sources = (
+        {"secretSelector": {"matchLabels": {"ingress-authz.dev/keys": "orders"}}},
+        {"secretRef": {"name": "keys"}},
+        {"file": "k/a.jsonl"},
+    )
+    lists = [
+        {"secretRef": {"name": "crl", "key": "ca.crl"}},
+        {"configMapRef": {"namespace": "platform", "name": "crl"}},
+        {"file": "ca.crl"},
+    ]
+    for spec in (
+        *(with_keys(**{"from": source}) for source in sources),
+        *(with_authority(crls=[each]) for each in lists),
+        with_authority(revocation="Require", crlHosts=["crl.example.com", "*.pki.example.com"]),
+        with_authority(revocation="None"),
+        with_set(ranges=[{"from": "192.0.2.1", "to": "192.0.2.9"}]),
+        with_item(apiKey={"from": "keys"}, clientCertificate={"authority": "partners"}, jwt={"issuers": ["partner"]}, when="true"),
+        with_source(apiKey=["labels", "plan"]),
+        with_source(clientCertificate=["sha256"]),
+    ):
+        answer = created(cluster, namespace, spec)
+        assert answer.status == 201, answer.message
 
 
 def test_kubectl_lists_and_explains_it(cluster: ControlPlane, namespace: str) -> None:
