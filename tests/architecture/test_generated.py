@@ -11,7 +11,7 @@ import yaml
 from authz.api import v1alpha1
 from authz.api.decode import read
 from authz.model.declared import Declared
-from authz.model.operator import ClientAddress, Operator
+from authz.model.operator import CertificateSource, ClientAddress, ClientCertificate, Operator
 from authz.policy.problems import problems
 
 ROOT = Path(__file__).parents[2]
@@ -32,7 +32,8 @@ def test_an_example_is_a_part_of_a_policy_without_mistakes(path: str) -> None:
     assert isinstance(declared, Declared)
     assert declared.problems == ()
     assert declared.policy is not None
-    assert problems(declared.policy, Operator(ClientAddress())) == []
+    operator = Operator(ClientAddress(), client_certificate=ClientCertificate(CertificateSource.PEER))
+    assert problems(declared.policy, operator) == []
 
 
 @pytest.mark.parametrize("path", GENERATOR["EXAMPLES"])
