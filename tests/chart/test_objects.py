@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import yaml
 
+from authz import settings
 from authz.api.schema import crd_text
 from authz.cli.serve import serve
 from tests.chart.rendering import CHART, FEATURES, IMAGE, Object, chart, container, helm, objects, only, pod
@@ -177,6 +178,41 @@ def test_listed_gateways_become_flags() -> None:
         "--unprotected=gateway:infra/internal",
     ]
     assert "--client-address=peer" in found
+
+
+def test_where_a_clients_certificate_is_told_becomes_flags() -> None:
+    found = arguments(of_feature("client-certificate"))
+    assert [each for each in found if "gateway" in each or "certificate" in each] == [
+        "--gateway=infra/public",
+        "--gateway-client-certificate=infra/public=xfcc",
+        "--gateway=infra/edge",
+        "--gateway-client-certificate=infra/edge=header:x-client-cert;trusted=192.0.2.0/24,fd00::/8",
+        "--gateway=infra/internal",
+        "--gateway-client-certificate=infra/internal=peer",
+        "--client-certificate=client-cert;trusted=10.0.0.0/8",
+    ]
+    assert "--client-certificate=header:x-ssl-client-cert;trusted=10.0.0.0/8" in arguments(of_feature("certificate-header"))
+    assert not [each for each in arguments(objects()) if "certificate" in each]
+
+
+@pytest.mark.parametrize("feature", ["client-certificate", "certificate-header"])
+def test_the_service_understands_what_is_said_of_certificates(feature: str) -> None:
+    for each in arguments(of_feature(feature)):
+        flag, _, said = each.partition("=")
+        if flag in ("--client-certificate", "--gateway-client-certificate"):
+            assert settings.client_certificate(said.partition("=")[2] if "gateway" in flag else said)
+
+
+def test_the_key_of_keyed_digests_is_a_file_of_its_secret() -> None:
+    found = of_feature("certificate-header")
+    items = [{"key": "own.key", "path": "own.key"}]
+    assert mounted(found, "--api-key-digest-key") == (
+        {"name": "digest-key", "secret": {"secretName": "digests", "items": items}},
+        "own.key",
+    )
+    (mount,) = (each for each in container(found)["volumeMounts"] if each["name"] == "digest-key")
+    assert mount["readOnly"] is True
+    assert not [each for each in (*pod(objects())["volumes"], *arguments(objects())) if "digest" in str(each)]
 
 
 def test_limits_and_times_become_flags() -> None:
@@ -613,6 +649,34 @@ def test_where_the_clients_address_is_not_said_is_told(values: Object, silent: s
 
 def test_where_the_clients_address_is_said_for_everything_nothing_is_told_of_it() -> None:
     assert "client's address" not in notes({**BY_PEER, "gateways": [PUBLIC, INTERNAL]})
+
+
+BY_XFCC = {"clientCertificate": {"how": "XForwardedClientCert"}}
+
+
+@pytest.mark.parametrize(
+    ("values", "silent"),
+    [
+        ({}, "hosts"),
+        ({"gateways": [PUBLIC | BY_XFCC, INTERNAL]}, "hosts, gateways/internal"),
+        ({"gateways": [PUBLIC | {"clientCertificate": {"how": ""}}]}, "hosts, gateways/public"),
+    ],
+)
+def test_where_nothing_is_said_of_certificates_is_told(values: Object, silent: str) -> None:
+    wanted = (
+        f"Note: where the client's certificate is told is not said for: {silent}. Policies with `clientCertificate` there are refused.\n"
+    )
+    assert wanted in notes(values)
+
+
+def test_a_header_that_is_believed_from_the_gateway_itself_is_told() -> None:
+    told = "the header x-forwarded-client-cert is believed from whatever Envoy asks for: {}.\n".format
+    assert told("gateways/public") in notes({"gateways": [PUBLIC | BY_XFCC, INTERNAL]})
+    everywhere = notes({**BY_XFCC, "gateways": [INTERNAL]})
+    assert told("hosts") in everywhere
+    assert "is not said for: hosts, gateways/internal. Policies with `clientCertificate`" not in everywhere
+    trusted = {"clientCertificate": {"how": "XForwardedClientCert", "trustedProxies": ["10.0.0.0/8"]}}
+    assert "is believed from" not in notes({"gateways": [PUBLIC | trusted]})
 
 
 def test_an_origin_with_tls_is_not_called_one_without() -> None:

@@ -22,6 +22,15 @@ header:{{ .header }}
 {{- end -}}
 {{- end -}}
 
+{{/* Where a certificate is told, as one word of the command line: `xfcc;trusted=10.0.0.0/8`. */}}
+{{- define "ingress-authz.certificatefrom" -}}
+{{- $words := dict "Peer" "peer" "XForwardedClientCert" "xfcc" "ClientCert" "client-cert" -}}
+{{- get $words .how | default (printf "header:%s" .header) -}}
+{{- if and .trustedProxies (ne .how "Peer") -}}
+;trusted={{ join "," .trustedProxies }}
+{{- end -}}
+{{- end -}}
+
 {{/* The arguments of the container, a list. */}}
 {{- define "ingress-authz.arguments" -}}
 - serve
@@ -45,6 +54,9 @@ header:{{ .header }}
 {{- with $gateway.clientAddress }}{{ if .how }}
 - --gateway-client-address={{ $gateway.namespace }}/{{ $gateway.name }}={{ include "ingress-authz.howforgateway" . }}
 {{- end }}{{ end }}
+{{- with $gateway.clientCertificate }}{{ if .how }}
+- --gateway-client-certificate={{ $gateway.namespace }}/{{ $gateway.name }}={{ include "ingress-authz.certificatefrom" . }}
+{{- end }}{{ end }}
 {{- end }}
 {{- with .Values.clientAddress }}{{ if .how }}
 - --client-address={{ include "ingress-authz.how" . }}
@@ -58,6 +70,9 @@ header:{{ .header }}
 - --{{ .envoyAppendsPeer | ternary "" "no-" }}envoy-appends-peer
 {{- end }}
 {{- end }}{{ end }}
+{{- with .Values.clientCertificate }}{{ if .how }}
+- --client-certificate={{ include "ingress-authz.certificatefrom" . }}
+{{- end }}{{ end }}
 {{- if .Values.unprotected.all }}
 - --unprotected=all
 {{- end }}
@@ -69,6 +84,9 @@ header:{{ .header }}
 {{- end }}
 {{- range .Values.identityHeaders }}
 - --identity-header={{ . }}
+{{- end }}
+{{- if .Values.apiKeys.digestKey.secretName }}
+- --api-key-digest-key=/etc/ingress-authz/digest-key/{{ .Values.apiKeys.digestKey.key }}
 {{- end }}
 {{- if .Values.fetch.ca.configMapName }}
 - --fetch-ca=/etc/ingress-authz/fetch-ca/{{ .Values.fetch.ca.key }}

@@ -26,6 +26,14 @@
       - key: {{ $.Values.tls.clientCA.key }}
         path: {{ $.Values.tls.clientCA.key }}
 {{- end }}
+{{- with .Values.apiKeys.digestKey.secretName }}
+- name: digest-key
+  secret:
+    secretName: {{ . }}
+    items:
+      - key: {{ $.Values.apiKeys.digestKey.key }}
+        path: {{ $.Values.apiKeys.digestKey.key }}
+{{- end }}
 {{- with .Values.fetch.ca.configMapName }}
 - name: fetch-ca
   configMap:
@@ -51,6 +59,11 @@
 {{- if or .Values.tls.clientCA.configMapName .Values.tls.clientCA.secretName }}
 - name: client-ca
   mountPath: /etc/ingress-authz/client-ca
+  readOnly: true
+{{- end }}
+{{- if .Values.apiKeys.digestKey.secretName }}
+- name: digest-key
+  mountPath: /etc/ingress-authz/digest-key
   readOnly: true
 {{- end }}
 {{- if .Values.fetch.ca.configMapName }}
