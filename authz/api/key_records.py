@@ -6,7 +6,7 @@ No message shows what stands in a record: where a digest belongs, somebody may h
 import io
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import replace
 from typing import Any, Final
 
@@ -18,6 +18,7 @@ from authz.model.problem import Problem
 MAX_RECORDS: Final = 200_000
 MAX_CHARACTERS: Final = 128 * 1024 * 1024
 MAX_LINE: Final = 16 * 1024
+STEP: Final = 50  # Records that are read between two chances for others to have their turn.
 MAX_PROBLEMS: Final = 100
 _BLANK: Final = re.compile(r"[ \t\r\n]*")
 # What the reader of YAML says shows what stands there; this does not.
@@ -32,10 +33,23 @@ def read_records(text: str, origin: str) -> tuple[tuple[KeyRecord, ...], tuple[P
 
     `origin` says where the text is from: a file, or the key of a Secret.
     """
+    steps = reading(text, origin)
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            found: tuple[tuple[KeyRecord, ...], tuple[Problem, ...]] = end.value
+            return found
+
+
+def reading(text: str, origin: str) -> Generator[None, None, tuple[tuple[KeyRecord, ...], tuple[Problem, ...]]]:
+    """Return short steps that come to the same: there may be a hundred thousand records, one a line."""
     records: list[KeyRecord] = []
     problems: list[Problem] = []
     further = 0
-    for each in each_record(text, origin):
+    for at, each in enumerate(each_record(text, origin)):
+        if at % STEP == 0:
+            yield
         if isinstance(each, KeyRecord):
             records.append(each)
         elif len(problems) < MAX_PROBLEMS:

@@ -6,7 +6,7 @@ SHA-256, or HMAC-SHA-256 under the operator's digest key, without which nobody c
 
 import hmac
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from hashlib import sha256
 from math import inf
 from typing import Final, Protocol
@@ -19,6 +19,8 @@ from authz.model.reason import Reason
 MAX_KEY: Final = 512
 MIN_DIGEST_KEY: Final = 32
 _TOLD: Final = 100
+# How many records are looked at between two chances for others to have their turn.
+_STEP: Final = 200
 
 
 class Addresses(Protocol):
@@ -56,16 +58,34 @@ class ApiKeys:
     __slots__ = ("_by_id", "_by_keyed", "_by_plain", "_digest_key", "dropped")
 
     def __init__(self, records: Iterable[KeyRecord], digest_key: bytes = b"") -> None:
-        kept, dropped = distinct(records)
-        if not digest_key:
-            keyed = (each.id for each in kept if each.digest.kind is DigestKind.KEYED)
-            dropped = (*dropped, *(f"{each}: its digest is keyed, and no digest key is given" for each in keyed))
-            kept = [each for each in kept if each.digest.kind is DigestKind.PLAIN]
-        self._by_id = {each.id: each for each in kept}
-        self._by_plain = {each.digest.value: each for each in kept if each.digest.kind is DigestKind.PLAIN}
-        self._by_keyed = {each.digest.value: each for each in kept if each.digest.kind is DigestKind.KEYED}
+        for _ in self._fill(records, digest_key):
+            pass
+
+    @classmethod
+    def steps(cls, records: Iterable[KeyRecord], digest_key: bytes = b"") -> "Generator[None, None, ApiKeys]":
+        """Return short steps that come to the keys: there may be a hundred thousand."""
+        keys = cls(())
+        yield from keys._fill(records, digest_key)
+        return keys
+
+    def _fill(self, records: Iterable[KeyRecord], digest_key: bytes) -> Generator[None, None, None]:
+        kept, dropped = yield from _distinct(records)
+        self._by_id: dict[str, KeyRecord] = {}
+        self._by_plain: dict[bytes, KeyRecord] = {}
+        self._by_keyed: dict[bytes, KeyRecord] = {}
+        for at, each in enumerate(kept):
+            if each.digest.kind is DigestKind.PLAIN:
+                self._by_plain[each.digest.value] = each
+            elif digest_key:
+                self._by_keyed[each.digest.value] = each
+            else:
+                dropped.append(f"{each.id}: its digest is keyed, and no digest key is given (--api-key-digest-key)")
+                continue
+            self._by_id[each.id] = each
+            if at % _STEP == 0:
+                yield
         self._digest_key = digest_key
-        self.dropped = dropped if len(dropped) <= _TOLD else (*dropped[:_TOLD], f"and {len(dropped) - _TOLD} further")
+        self.dropped = tuple(dropped) if len(dropped) <= _TOLD else (*dropped[:_TOLD], f"and {len(dropped) - _TOLD} further")
 
     def __len__(self) -> int:
         """How many keys there are."""
@@ -93,10 +113,32 @@ def distinct(records: Iterable[KeyRecord]) -> tuple[list[KeyRecord], tuple[str, 
 
     The same record again counts once. Of different records with one id, or one digest, none counts: which was meant cannot be told.
     """
-    once = list(dict.fromkeys(records))
-    ids, digests = Counter(each.id for each in once), Counter(each.digest.value for each in once)
-    kept = [each for each in once if ids[each.id] == 1 and digests[each.digest.value] == 1]
-    return kept, tuple(_doubts(once, ids, digests)) if len(kept) < len(once) else ()
+    steps = _distinct(records)
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            kept, dropped = end.value
+            return kept, tuple(dropped)
+
+
+def _distinct(records: Iterable[KeyRecord]) -> Generator[None, None, tuple[list[KeyRecord], list[str]]]:
+    once: dict[KeyRecord, None] = {}
+    ids, digests = Counter[str](), Counter[bytes]()
+    for at, each in enumerate(records):
+        if each not in once:
+            once[each] = None
+            ids[each.id] += 1
+            digests[each.digest.value] += 1
+        if at % _STEP == 0:
+            yield
+    kept: list[KeyRecord] = []
+    for at, each in enumerate(once):
+        if ids[each.id] == 1 and digests[each.digest.value] == 1:
+            kept.append(each)
+        if at % _STEP == 0:
+            yield
+    return kept, list(_doubts(once, ids, digests)) if len(kept) < len(once) else []
 
 
 def _doubts(records: Iterable[KeyRecord], ids: Counter[str], digests: Counter[bytes]) -> Iterator[str]:

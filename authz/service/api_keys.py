@@ -3,18 +3,20 @@
 from dataclasses import dataclass
 from functools import lru_cache
 
-from authz.api.key_records import read_records
+from authz.api.key_records import reading
 from authz.authn.api_keys import Addresses, ApiKeys, failure_of
 from authz.authn.presented import Finder
 from authz.model.api_key import KeyRecord
+from authz.model.cluster import Cluster
 from authz.model.definitions import ApiKeySet
 from authz.model.principal import Caller, Failure, Rank
 from authz.model.problem import Problem
 from authz.model.reason import Reason
-from authz.model.reference import Text
+from authz.model.reference import FILE, Missing, Reference, Selection, Text
 from authz.model.trace import Step
 from authz.policy import addresses
 from authz.policy.view import View
+from authz.service.slices import Steps, at_once
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,20 +39,50 @@ class KeyRecords:
         """Return the records of a text."""
         known = self._read.get(text)
         if known is None:
-            known = self._read[text] = ReadRecords(*read_records(text.text, text.origin))
+            known = at_once(self._reading(text))
         return known
+
+    def _reading(self, text: Text) -> Steps[ReadRecords]:
+        records, problems = yield from reading(text.text, text.origin)
+        read = self._read[text] = ReadRecords(records, problems)
+        return read
 
     def keys(self, texts: tuple[Text, ...]) -> ApiKeys:
         """Return the keys whose records stand in these texts."""
         known = self._made.get(texts)
         if known is None:
-            known = self._made[texts] = ApiKeys((record for text in texts for record in self.of(text).records), self._digest_key)
+            known = at_once(self._making(texts))
         return known
+
+    def _making(self, texts: tuple[Text, ...]) -> Steps[ApiKeys]:
+        keys = yield from ApiKeys.steps((record for text in texts for record in self.of(text).records), self._digest_key)
+        self._made[texts] = keys
+        return keys
+
+    def preparing(self, key_set: ApiKeySet, cluster: Cluster) -> Steps[None]:
+        """Return the steps that read and make what a set will be asked for, so that it is there when it is."""
+        texts = tuple(dict.fromkeys(text for source in key_set.sources for text in texts_at(source, cluster)))
+        for text in texts:
+            if text not in self._read:
+                yield from self._reading(text)
+        if texts not in self._made:
+            yield from self._making(texts)
 
     def retain(self, used: set[Text]) -> None:
         """Forget every other text."""
         self._read = {text: read for text, read in self._read.items() if text in used}
         self._made = {texts: made for texts, made in self._made.items() if used.issuperset(texts)}
+
+
+def texts_at(source: Reference | Selection, cluster: Cluster) -> tuple[Text, ...]:
+    """Return the texts that a source of records stands for, as far as they are there."""
+    if isinstance(source, Selection):
+        selected = cluster.selected.get(source, ())
+        return () if isinstance(selected, Missing) else selected
+    text = cluster.texts.get(source)
+    if not isinstance(text, str) or not text.strip():
+        return ()
+    return (Text(f"{source.key}/{source.name}".removeprefix("./") if source.kind == FILE else str(source), text),)
 
 
 class ApiKeyReader:

@@ -1,6 +1,7 @@
 """Definitions with the texts that they refer to: key sets, records of API keys, CA certificates, revocation lists."""
 
 from dataclasses import replace
+from functools import lru_cache
 from typing import Final
 
 from cryptography import x509
@@ -15,7 +16,7 @@ from authz.model.issuer import Issuer
 from authz.model.policy import PolicyName
 from authz.model.problem import Problem, Severity
 from authz.model.reference import FILE, Missing, Reference, Selection, Text
-from authz.service.api_keys import KeyRecords
+from authz.service.api_keys import KeyRecords, texts_at
 
 Path = tuple[str | int, ...]
 # Bad records of one text that are told; the rest is like them.
@@ -57,19 +58,21 @@ class Completion:
     def api_keys(self, keys: ApiKeySet, owner: PolicyName, path: Path, found: list[Problem]) -> ApiKeySet:
         """Return a key set with its records. One that cannot be read is told, and left out with whatever is in that text."""
         texts: list[Text] = []
-        for at, source in enumerate(keys.sources):
-            here = (*path, "from", at)
+        here = (*path, "from")
+        for source in keys.sources:
             if isinstance(source, Selection):
                 read = self._selected(source, here, found)
             else:
-                text = self._text(source, owner, here, found)
-                read = (Text(_origin(source), text),) if text else ()
+                read = texts_at(source, self._cluster) if self._text(source, owner, here, found) else ()
             texts += read
             for each in read:
                 # One bad record, or one bad Secret of several, must not take the other keys away.
                 is_alone = not isinstance(source, Selection)
                 found += (_of_record(problem, here, is_alone=is_alone) for problem in self._records.of(each).problems[:MOST_TOLD])
-        return replace(keys, texts=tuple(dict.fromkeys(texts)))
+        whole = tuple(dict.fromkeys(texts))
+        dropped = self._records.keys(whole).dropped[:MOST_TOLD]
+        found += (Problem("AZ214", each, here, severity=Severity.WARNING) for each in dropped)
+        return replace(keys, texts=whole)
 
     def certificate_authority(
         self, authority: CertificateAuthority, owner: PolicyName, path: Path, found: list[Problem]
@@ -128,11 +131,6 @@ class Completion:
         return texts
 
 
-def _origin(source: Reference) -> str:
-    """Return where a text stands, for people: a file by its path."""
-    return f"{source.key}/{source.name}".removeprefix("./") if source.kind == FILE else str(source)
-
-
 def _of_record(problem: Problem, path: Path, *, is_alone: bool) -> Problem:
     """Return a problem of a record as one of the policy: with its own place where it stands in a file, else told in words."""
     severity = Severity.ERROR if is_alone and problem.code == "AZ215" else Severity.WARNING
@@ -155,6 +153,7 @@ def _holds_certificates(text: str) -> bool:
         return False
 
 
+@lru_cache(maxsize=256)
 def _authority_problem(pem: str) -> str:
     try:
         Authority(pem)
@@ -163,6 +162,7 @@ def _authority_problem(pem: str) -> str:
     return ""
 
 
+@lru_cache(maxsize=64)
 def _crl_problem(text: str) -> str:
     problems = Revocations((text,)).problems
     return problems[0] if problems else ""

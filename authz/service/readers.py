@@ -4,14 +4,17 @@ from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass
 
 from authz.model.certificate import CertificateIdentity
+from authz.model.cluster import Cluster
 from authz.model.definitions import ApiKeySet, CertificateAuthority
 from authz.model.issuer import Issuer
+from authz.model.policy import Policy
 from authz.policy.view import Reader
 from authz.service.api_keys import ApiKeyReader, KeyRecords
 from authz.service.certificates import CertificateReader
 from authz.service.keyring import IssuerKeys, KeyRing
 from authz.service.reader import TokenReader
 from authz.service.revocation_lists import RevocationLists
+from authz.service.slices import Steps
 from authz.service.tokens import TokenMemory
 
 
@@ -21,6 +24,12 @@ class Sources:
 
     records: KeyRecords
     lists: RevocationLists | None = None
+
+    def prepared(self, policies: Iterable[Policy], cluster: Cluster) -> Steps[None]:
+        """Return the steps that read the records that policies need, so that nothing else has to read many at once."""
+        for policy in policies:
+            for key_set in policy.api_keys:
+                yield from self.records.preparing(key_set, cluster)
 
 
 class PolicyReaders:

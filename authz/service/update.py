@@ -79,13 +79,13 @@ class Updater:
         self._forget_renewed(listed)
         self._judged = yield from _for_each(listed, lambda each: self._guarded(self._judge, each, (each, (*each.problems, FAULT))))
         definers = {name: policy for name, each in listed.items() if (policy := self._sound(each)) is not None}
+        yield from self._sources.prepared(definers.values(), cluster)
         references = References(definers, listed, cluster, self._sources.records)
         nothing = Choice(None, None, (FAULT,))
-        chosen = yield from _for_each(
+        self._chosen = chosen = yield from _for_each(
             listed, lambda each: self._guarded(lambda one: self._chosen_again(one) or self._choose(one, references), each, nothing)
         )
         within_bounds(chosen)
-        self._chosen = chosen
         self._accepted = {name: choice.policy for name, choice in chosen.items() if choice.policy is not None}
         owned = all_variants(name for policy in self._accepted.values() for name in forwarded(policy))
         compiled: list[CompiledPolicy] = []

@@ -109,7 +109,7 @@ def test_octets_that_are_no_utf_8_are_a_key_like_another():
 def test_without_a_digest_key_keyed_records_are_dropped():
     keys = ApiKeys([_a_record(digest_key=UNDER), _a_record(IMPORTED, "k2")])
     assert (keys.find(GENERATED), len(keys)) == (None, 1)
-    assert keys.dropped == ("k1: its digest is keyed, and no digest key is given",)
+    assert keys.dropped == ("k1: its digest is keyed, and no digest key is given (--api-key-digest-key)",)
     assert ApiKeys([_a_record(digest_key=UNDER)], b"e" * 32).find(GENERATED) is None
 
 
