@@ -15,7 +15,7 @@ from click.testing import CliRunner
 from authz.api.decode import API_VERSION, read
 from authz.cli.main import cli
 from authz.model.declared import Declared
-from authz.model.operator import ClientAddress, Operator
+from authz.model.operator import CertificateSource, ClientAddress, ClientCertificate, Operator
 from authz.service.references import own_problems
 from tests.e2e.stack import envoy
 
@@ -41,7 +41,8 @@ def test_every_policy_in_a_document_loads(text: str) -> None:
         assert isinstance(each, Declared)
         assert not each.problems
         assert each.policy is not None
-        assert not own_problems(each.policy, Operator(ClientAddress()))
+        operator = Operator(ClientAddress(), client_certificate=ClientCertificate(CertificateSource.PEER))
+        assert not own_problems(each.policy, operator)
 
 
 def test_the_first_steps_print_what_they_show(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
