@@ -78,9 +78,9 @@ class Completion:
         self, authority: CertificateAuthority, owner: PolicyName, path: Path, found: list[Problem]
     ) -> CertificateAuthority:  # fmt: skip
         """Return an authority with its certificates and revocation lists."""
-        ca = self._text(authority.ca_from, owner, path, found)
+        ca = self._text(authority.ca_from, owner, (*path, "from"), found)
         if ca and (why := _authority_problem(ca)):
-            found.append(Problem("AZ212", f"{authority.ca_from}: {why}", path))
+            found.append(Problem("AZ212", f"{authority.ca_from}: {why}", (*path, "from")))
         crls = []
         for at, reference in enumerate(authority.crls_from):
             here = (*path, "crls", at)

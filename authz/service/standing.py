@@ -109,6 +109,14 @@ _REFERENCES: Final = {
     "AZ211": "RefNotPermitted",
     "AZ212": "ReferenceNotFound",
 }
+# What a key set lacks that is used all the same, and what comes of that.
+_LACKS: Final = {
+    "AZ214": "That record is left out, and its key opens nothing",
+    "AZ215": "None of its keys is known",
+    "AZ216": "",
+}
+# A condition's message has bounds; a mistake in a record can be told at length.
+MOST_TOLD: Final = 900
 
 
 def standing_of(state: State) -> Standing:
@@ -165,8 +173,15 @@ def _meanwhile(state: State) -> str:
 def _resolved(state: State) -> Condition:
     wrong = [each for each in state.problems if each.severity is Severity.ERROR and each.code in _REFERENCES]
     if not wrong:
-        return Condition("ResolvedRefs", "True", "ResolvedRefs", "everything that it refers to is there")
+        lacking = next((_lack(each) for each in state.problems if each.code in _LACKS), "everything that it refers to is there")
+        return Condition("ResolvedRefs", "True", "ResolvedRefs", lacking)
     return Condition("ResolvedRefs", "False", _REFERENCES[wrong[0].code], f"{_sentence(_placed(wrong[0]))} {_meanwhile(state)}")
+
+
+def _lack(problem: Problem) -> str:
+    """Return what a key set lacks that is used all the same."""
+    what = _placed(problem)[:MOST_TOLD]
+    return f"{what}. {_LACKS[problem.code]}" if _LACKS[problem.code] else what
 
 
 def _keys_ready(keys: tuple[IssuerKeys, ...]) -> Condition | None:

@@ -12,7 +12,7 @@ from authz.model.issuer import KeySource
 from authz.model.operator import ClientAddress, HostGrant, ListedGateway, Operator
 from authz.model.policy import PolicyName
 from authz.model.problem import Problem, Severity
-from authz.model.reference import Missing, Reference
+from authz.model.reference import Missing, Reference, Selection, Text
 from authz.service.keyring import IssuerKeys
 from authz.service.standing import CONTROLLER, ClusterState, Condition, Standing, WatchState, standing_of
 from authz.service.states import State
@@ -480,3 +480,58 @@ def test_our_name_as_a_controller_is_a_domain_and_a_path():
 def test_a_warning_alone_changes_no_condition():
     warning = Problem("AZ310", "a token in a cookie is sent unasked", ("spec",), severity=Severity.WARNING)
     assert standing_of(a_state(problems=(warning,))).conditions == standing_of(a_state()).conditions
+
+
+# Key sets and authorities
+
+
+KEY_SET = "apiKeys: [{name: keys, from: {SOURCE}, in: [{header: x-key}]}]\n"
+SUBSCRIBERS = "rules: [{name: all, allow: [{name: any, apiKey: {from: keys, scopes: [orders]}}]}]\n"
+SECRET = Reference("Secret", "shop", "keys", "keys.jsonl")
+CHOSEN = Selection("shop", (("keys", "orders"),))
+RECORD = '{"id": "k7", "digest": "sha256:' + "0" * 64 + '", "subscription": "acme"}\n'
+
+
+def by_reference(text: str | Missing) -> Standing:
+    spec = HOSTS + KEY_SET.replace("SOURCE", "secretRef: {name: keys}") + SUBSCRIBERS
+    return known(a_policy(spec), texts={SECRET: text})
+
+
+def by_labels(*texts: Text) -> Standing:
+    spec = HOSTS + KEY_SET.replace("SOURCE", "secretSelector: {matchLabels: {keys: orders}}") + SUBSCRIBERS
+    return known(a_policy(spec), selected={CHOSEN: texts})
+
+
+def test_a_record_with_a_mistake_is_told_and_costs_nothing_but_its_own_key() -> None:
+    standing = by_reference(RECORD + '{"id": "k8"}\n')
+    assert facts(of_type(standing, "Accepted")) == ("True", "Accepted")
+    condition = of_type(standing, "ResolvedRefs")
+    assert facts(condition) == ("True", "ResolvedRefs")
+    assert condition.message == (
+        "spec.apiKeys[0].from: Secret shop/keys (key keys.jsonl), line 2: digest is missing; add it; subscription is missing; add it. "
+        "That record is left out, and its key opens nothing"
+    )
+    assert by_reference(RECORD).conditions[1].message == "everything that it refers to is there"
+
+
+def test_records_that_cannot_be_read_are_told() -> None:
+    condition = of_type(by_labels(Text("Secret shop/acme (key keys.jsonl)", "[")), "ResolvedRefs")
+    assert facts(condition) == ("True", "ResolvedRefs")
+    assert condition.message.startswith("spec.apiKeys[0].from: Secret shop/acme (key keys.jsonl), line 2: the records are ")
+    assert condition.message.endswith("None of its keys is known")
+
+
+def test_labels_that_no_secret_has_are_told() -> None:
+    condition = of_type(by_labels(), "ResolvedRefs")
+    assert facts(condition) == ("True", "ResolvedRefs")
+    assert condition.message == (
+        "spec.apiKeys[0].from: there are no Secrets of shop with keys=orders, so no key is known; create one, or correct the labels"
+    )
+
+
+def test_a_key_set_that_is_not_there_is_no_policy() -> None:
+    condition = of_type(by_reference(Missing("there is no Secret shop/keys; create it, or correct the name")), "ResolvedRefs")
+    assert facts(condition) == ("False", "ReferenceNotFound")
+    assert condition.message == (
+        "spec.apiKeys[0].from: there is no Secret shop/keys; create it, or correct the name. Until then its requests are answered 503"
+    )
