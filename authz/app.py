@@ -89,8 +89,7 @@ class Service:
         self._clock = clock
         self._settings = settings
         self._lists = RevocationLists(HttpsLists(settings.fetch), clock, self.audit, settings.key_times)
-        sources = Sources(KeyRecords(settings.digest_key), self._lists)
-        self._updater = Updater(said, ring, memory, self.audit.failed, sources)
+        self._updater = Updater(said, ring, memory, self.audit.failed, Sources(KeyRecords(settings.digest_key), self._lists))
         self._checker = Checker(self._updater.store, ring, clock, self.audit)
         self._server = CheckServer(Endpoint(self._checker, self.audit, settings.room), settings.limits, settings.tls)
         self._routes: tuple[CoveredRoute, ...] = ()
@@ -184,14 +183,15 @@ class Service:
             raise StartError(f"it cannot be read what these are for, so starting could leave it open:\n{told}")
         if contents.is_restored:
             self.audit.event("warning", "policies.restored", why="no API server answers; policies are those that were last known here")
-        await self._apply(contents)
+        await self._apply(source, contents)
 
-    async def _apply(self, contents: Contents) -> None:
+    async def _apply(self, source: Source, contents: Contents) -> None:
         began = time.perf_counter()
         self._garbage.collect()
         report = await in_slices(self._updater.steps(contents.declared, contents.cluster))
         self._garbage.set_apart()
         self._routes = report.routes
+        source.use(frozenset(each for state in report.states for each in state.wanted))
         if self._controller is not None:
             self._controller.told(report)
         strays = [problem for stray in contents.strays for problem in stray.problems]
@@ -203,7 +203,7 @@ class Service:
             if isinstance(contents, SourceError):
                 self.audit.event("error", "policies.unreadable", why=str(contents), keeps="what was loaded last")
             else:
-                await self._apply(contents)
+                await self._apply(source, contents)
 
     async def _start_admin(self) -> Address:
         where = self._settings.admin_listen

@@ -41,13 +41,18 @@ class _File:
 
 
 class Reader:
-    """Reads the same places again and again; a file that did not change is not read again. Texts that policies refer to come with them."""
+    """Reads the same places again and again; a file that did not change is not read again. Texts that policies refer to come with them.
+
+    Attributes:
+        in_use: what versions in use refer to, though what is declared now may not.
+    """
 
     def __init__(self, paths: Iterable[Path]) -> None:
         self._paths = tuple(paths)
         self._files: dict[Path, _File] = {}
         self._texts = FileTexts(self._paths)
         self._sound: dict[PolicyName, tuple[Reference, ...]] = {}
+        self.in_use: frozenset[Reference] = frozenset()
 
     def signatures(self) -> dict[Path, Signature]:
         """Return what tells whether anything changed. Raises SourceError."""
@@ -101,6 +106,7 @@ class Reader:
         self._sound = {name: _of(each) if each.is_sound else self._sound.get(name, ()) for name, each in declared.items()}
         for name, each in declared.items():
             yield from dict.fromkeys((*_of(each), *self._sound[name]))
+        yield from self.in_use
 
 
 def _of(each: Declared) -> tuple[Reference, ...]:

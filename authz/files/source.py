@@ -7,6 +7,7 @@ from pathlib import Path
 from authz.files.directory import Reader
 from authz.files.watch import changes
 from authz.model.declared import Contents
+from authz.model.reference import Reference, Selection
 from authz.service.ports import SourceError
 
 
@@ -27,6 +28,10 @@ class DirectorySource:
     async def first(self) -> Contents:
         """Return what the directory holds. Raises SourceError."""
         return await asyncio.to_thread(self._reader.read)
+
+    def use(self, references: frozenset[Reference | Selection]) -> None:
+        """Read these too: versions of policies are in use that refer to them, though newer ones do not."""
+        self._reader.in_use = frozenset(each for each in references if isinstance(each, Reference))
 
     def changes(self) -> AsyncIterator[Contents | SourceError]:
         """Yield what it holds after each change, or why it cannot be read now."""

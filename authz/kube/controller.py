@@ -65,7 +65,6 @@ class Controller:
     def told(self, report: Report) -> None:
         """Take note of what an update came to."""
         self._report = report
-        self._source.use(frozenset(each for state in report.states for each in state.wanted))
 
     async def run(self) -> None:
         """Say what there is to say, for ever."""

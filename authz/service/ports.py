@@ -7,6 +7,7 @@ from typing import Protocol
 from authz.model.decision import Decision
 from authz.model.declared import Contents
 from authz.model.issuer import Issuer
+from authz.model.reference import Reference, Selection
 from authz.model.request import Request
 
 
@@ -62,6 +63,9 @@ class Source(Protocol):
 
     async def first(self) -> Contents:
         """Return what it holds at the start. Raises SourceError where that cannot be known at all."""
+
+    def use(self, references: frozenset[Reference | Selection]) -> None:
+        """Follow these too: versions of policies are in use that refer to them, though newer ones do not."""
 
     def changes(self) -> AsyncIterator[Contents | SourceError]:
         """Yield everything that it holds after each change since it was last read, or why it cannot be read now."""
