@@ -68,7 +68,7 @@ class Alternative:
         # Where something else is certainly false, the alternative would have failed without our fault too.
         for credential in self.item.credentials:
             other = credential.failure(view) if credential is not blamed else None
-            if other is not None and not other.undecided:
+            if other is not None and not other.ours:
                 return other
         for member in self.item.members:
             other = member(view)

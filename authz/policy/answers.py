@@ -16,7 +16,7 @@ _PROBLEM: Final = ("content-type", "application/problem+json")
 
 _PLAIN: Final = Denied()
 # There is no caller by these; that one was recognised and is not wanted is another thing.
-_NO_CERTIFICATE: Final = frozenset({Reason.CERT_MISSING, Reason.CERT_UNTRUSTED, Reason.CERT_EXPIRED, Reason.CERT_REVOKED})
+NO_CERTIFICATE: Final = frozenset({Reason.CERT_MISSING, Reason.CERT_UNTRUSTED, Reason.CERT_EXPIRED, Reason.CERT_REVOKED})
 _END: Final = "}\n"
 
 
@@ -76,7 +76,7 @@ def _status(failure: Failure, *, helped: bool) -> int:
     if status == 401 and not helped:
         return 403
     # A certificate cannot be asked for in an answer; where another credential would help, the caller is unknown all the same.
-    return 401 if failure.reason in _NO_CERTIFICATE and helped else status
+    return 401 if failure.reason in NO_CERTIFICATE and helped else status
 
 
 def _written(challenge: Challenge, reason: Reason, scopes: tuple[str, ...]) -> str:

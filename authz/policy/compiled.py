@@ -19,9 +19,14 @@ RequestTest = Callable[[str, str], bool]
 
 
 class CompiledRule:
-    """One rule: which requests, what is denied, who is allowed, in which order."""
+    """One rule: which requests, what is denied, who is allowed, in which order.
 
-    __slots__ = ("_tests", "alternatives", "at", "challenges", "denied", "deny", "is_shadow", "name", "path")
+    Attributes:
+        challenges: how to present what its alternatives ask for.
+        without_certificate: the same of those alternatives alone that ask for no certificate.
+    """
+
+    __slots__ = ("_tests", "alternatives", "at", "challenges", "denied", "deny", "is_shadow", "name", "path", "without_certificate")
 
     def __init__(self, at: int, rule: Rule, parts: Parts) -> None:
         self.at = at
@@ -33,6 +38,8 @@ class CompiledRule:
         self.deny = tuple(parts.item(item, (*self.path, "deny", n), rule.matches) for n, item in enumerate(rule.deny))
         self.alternatives = self._alternatives(rule, parts)
         self.challenges = tuple(dict.fromkeys(challenge for each in self.alternatives for challenge in each.item.challenges))
+        plain = (each.item for each in self.alternatives if not each.item.has_certificate)
+        self.without_certificate = tuple(dict.fromkeys(challenge for item in plain for challenge in item.challenges))
 
     def _alternatives(self, rule: Rule, parts: Parts) -> tuple[Alternative, ...]:
         base = parts.allow(Reason.RULE_ALLOW, rule.name, keep=rule.keep_credentials)

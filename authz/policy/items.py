@@ -26,9 +26,10 @@ class CompiledItem:
         path: where it stands in the policy.
         scopes: the scopes that its `jwt` asks for.
         challenges: how its credentials may be presented.
+        has_certificate: whether a client certificate is among them.
     """
 
-    __slots__ = ("challenges", "credentials", "members", "name", "only", "path", "scopes")
+    __slots__ = ("challenges", "credentials", "has_certificate", "members", "name", "only", "path", "scopes")
 
     def __init__(self, item: Item, credentials: tuple[Credential, ...], members: tuple[Member, ...], path: Path) -> None:
         self.name = item.name
@@ -38,6 +39,7 @@ class CompiledItem:
         self.path = path
         self.scopes = item.jwt.scopes if item.jwt is not None else ()
         self.challenges: tuple[Challenge, ...] = tuple(challenge for each in credentials for challenge in each.challenges)
+        self.has_certificate = item.certificate is not None
 
     def member_failure(self, view: View) -> Failure | None:
         """Return the failure of the first member, credentials aside, that does not hold, or None."""

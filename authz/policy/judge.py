@@ -5,7 +5,7 @@ from authz.model.principal import Failure, Rank
 from authz.model.reason import Reason
 from authz.model.request import Request
 from authz.model.trace import Step
-from authz.policy.answers import POLICY_NONE, Decider, deny
+from authz.policy.answers import NO_CERTIFICATE, POLICY_NONE, Decider, deny
 from authz.policy.attached import Attached
 from authz.policy.compiled import CompiledPolicy, CompiledRule
 from authz.policy.items import CompiledItem, fires
@@ -91,7 +91,9 @@ def _refusal(policy: CompiledPolicy, rule: CompiledRule, failure: Failure | None
     if failure is None or item is None:
         failure = Failure(Reason.RULE_DENY, Rank.NOT_PERMITTED, "allow: [] lets nobody in")
     decider = Decider(policy.name, rule.name, item.name if item is not None else "")
-    return deny(failure, decider, rule.denied, challenges=rule.challenges, scopes=item.scopes if item is not None else ())
+    # No token and no key takes the place of a certificate that the same alternative asks for.
+    challenges = rule.without_certificate if failure.reason in NO_CERTIFICATE else rule.challenges
+    return deny(failure, decider, rule.denied, challenges=challenges, scopes=item.scopes if item is not None else ())
 
 
 def _fired(items: tuple[CompiledItem, ...], view: View, policy: CompiledPolicy, rule: CompiledRule | None) -> Deny | None:
@@ -102,5 +104,6 @@ def _fired(items: tuple[CompiledItem, ...], view: View, policy: CompiledPolicy, 
         if failure is not None:
             decider = Decider(policy.name, rule.name if rule is not None else "", item.name)
             denied = rule.denied if rule is not None else policy.denied
-            return deny(failure, decider, denied, challenges=item.challenges)
+            challenges = () if failure.reason in NO_CERTIFICATE else item.challenges
+            return deny(failure, decider, denied, challenges=challenges)
     return None
