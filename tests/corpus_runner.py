@@ -27,10 +27,12 @@ from authz.api.decode import read
 from authz.envoy.endpoint import Endpoint
 from authz.envoy.pb import ext_authz_pb2 as pb
 from authz.envoy.server import SERVICE, CheckServer, ServerLimits
+from authz.model.cluster import Cluster
 from authz.model.decision import Allow, Decision, Shadow
 from authz.model.declared import Declared
 from authz.model.issuer import Issuer
-from authz.model.operator import ClientAddress, Operator
+from authz.model.operator import CertificateSource, ClientAddress, ClientCertificate, Operator
+from authz.model.reference import FILE, Reference
 from authz.model.request import Request
 from authz.service.check import Checker
 from authz.service.keyring import KeyRing
@@ -38,13 +40,13 @@ from authz.service.ports import FetchedKeys, FetchError
 from authz.service.tokens import TokenMemory
 from authz.service.update import Updater
 from tests import canaries
+from tests.corpus_credentials import NOW, Credentials
 
 CORPUS: Final = Path(__file__).parent / "corpus"
-NOW: Final = 1_795_000_000.0
 BUDGET: Final = 2.0
 # Header lines that Envoy joins before anybody sees them; of other names `header_map` keeps every line.
 _INLINE: Final = frozenset({"authorization", "content-type", "host", "origin", "x-forwarded-for", "x-request-id"})
-_PLACEHOLDER: Final = re.compile(r"@(JWKS|TOKEN):([a-z0-9-]+)(?::(rsa|ec))?@")
+_PLACEHOLDER: Final = re.compile(r"@(JWKS|TOKEN|KEY|CERT|CRL):([a-z0-9-]+)(?::([a-z0-9]+))?@")
 
 
 class Strict(BaseModel):
@@ -60,8 +62,15 @@ class ClientAddressOf(Strict):
     trusted: list[str] = []
 
 
+class ClientCertificateOf(Strict):
+    source: Literal["peer", "x-forwarded-client-cert", "client-cert", "header"] = "peer"
+    header: str = ""
+    trusted: list[str] = []
+
+
 class OperatorOf(Strict):
     clientAddress: ClientAddressOf | None = None  # noqa: N815 - as written in the files
+    clientCertificate: ClientCertificateOf | None = None  # noqa: N815
     unprotected: list[str] = []
     identityHeaders: list[str] = []  # noqa: N815
 
@@ -69,7 +78,10 @@ class OperatorOf(Strict):
         found = self.clientAddress
         client = ClientAddress(found.header, found.hops, found.appended, tuple(found.trusted)) if found else None
         named = frozenset(host for host in self.unprotected if host != "all")
-        return Operator(client, named, "all" in self.unprotected, frozenset(self.identityHeaders))
+        told = self.clientCertificate
+        certificate = ClientCertificate(CertificateSource(told.source), told.header, tuple(told.trusted)) if told else None
+        identity = frozenset(self.identityHeaders)
+        return Operator(client, named, "all" in self.unprotected, identity, client_certificate=certificate)
 
 
 class TokenOf(Strict):
@@ -103,6 +115,7 @@ class RequestOf(Strict):
     headers: dict[str, str | list[str] | Latin1] = {}
     token: str = ""
     source: str = "192.0.2.10"
+    certificate: str = ""
     policy: str = ""
 
 
@@ -143,6 +156,7 @@ class ExpectOf(Strict):
 class CaseOf(Strict):
     name: str
     why: str
+    rows: list[str] = []
     request: RequestOf = RequestOf()
     before: list[RequestOf] = []
     expect: ExpectOf
@@ -150,7 +164,7 @@ class CaseOf(Strict):
     disagrees: str = ""
 
 
-class SettingOf(Strict):
+class SettingOf(Credentials):
     about: str
     host: str = "api.example.com"
     operator: OperatorOf = OperatorOf()
@@ -158,6 +172,7 @@ class SettingOf(Strict):
     earlier: list[dict[str, Any]] = []
     policies: list[dict[str, Any]] = []
     refused: list[str] = []
+    files: dict[str, str] = {}
     tokens: dict[str, TokenOf] = {}
     cases: list[CaseOf] = Field(min_length=1)
 
@@ -287,13 +302,21 @@ def _minted(text: str) -> str:
     return canaries.note(_tampered(token.tamper, first, second, _signature(token, kind, f"{first}.{second}".encode())))
 
 
-def _filled(text: str, tokens: Mapping[str, TokenOf]) -> str:
-    """Return `text` with its placeholders replaced."""
+def _filled(text: str, given: SettingOf, *, recorded: bool = False) -> str:
+    """Return `text` with its placeholders replaced. `recorded`: it is what the service is given, where a key is its digest."""
 
     def value(found: re.Match[str]) -> str:
-        if found.group(1) == "JWKS":
-            return jwks(found.group(2), found.group(3) or "")
-        return _minted(tokens[found.group(2)].model_dump_json())
+        name, form = found.group(2), found.group(3) or ""
+        match found.group(1):
+            case "JWKS":
+                return jwks(name, form)
+            case "KEY":
+                return given.digest(name) if recorded else given.key(name)
+            case "CERT":
+                return given.certificate(name, form or "pem")
+            case "CRL":
+                return given.crl(name)
+        return _minted(_replaced(given.tokens[name], given).model_dump_json())
 
     return _PLACEHOLDER.sub(value, text)
 
@@ -358,6 +381,7 @@ class Sent:
     lines: tuple[tuple[str, bytes], ...]
     source: str
     policy: str
+    certificate: str = ""
 
     def joined(self) -> dict[str, bytes]:
         headers: dict[str, bytes] = {}
@@ -369,16 +393,16 @@ class Sent:
 def sent(given: RequestOf, setting: SettingOf) -> Sent:
     """Return the request that a case writes down."""
     host = setting.host if given.host is None else given.host
-    path = _filled(given.path, setting.tokens)
+    path = _filled(given.path, setting)
     lines = [(":method", given.method), (":authority", host), (":path", path), (":scheme", "https")]
     if given.token:
         lines.append(("authorization", f"Bearer @TOKEN:{given.token}@"))
-    octets = [(name, _filled(value, setting.tokens).encode()) for name, value in lines]
+    octets = [(name, _filled(value, setting).encode()) for name, value in lines]
     for name, value in given.headers.items():
         for each in value if isinstance(value, list) else [value]:
             text = each.latin1 if isinstance(each, Latin1) else each
-            octets.append((name.lower(), _filled(text, setting.tokens).encode("latin-1" if isinstance(each, Latin1) else "utf-8")))
-    return Sent(given.method, host, path, tuple(octets), given.source, given.policy)
+            octets.append((name.lower(), _filled(text, setting).encode("latin-1" if isinstance(each, Latin1) else "utf-8")))
+    return Sent(given.method, host, path, tuple(octets), given.source, given.policy, setting.told(given.certificate))
 
 
 def _map_text(value: bytes) -> str:
@@ -389,7 +413,9 @@ def _map_text(value: bytes) -> str:
 def request_of(one: Sent) -> Request:
     """Return the model's request, with headers as Envoy's map has them."""
     headers = {name: _map_text(value) for name, value in one.joined().items()}
-    return Request(one.method, one.host, one.path, headers, one.source, one.policy)
+    request = Request(one.method, one.host, one.path, headers, one.source, one.policy)
+    request.certificate = one.certificate
+    return request
 
 
 def check_request(one: Sent, *, raw: bool) -> bytes:
@@ -397,6 +423,7 @@ def check_request(one: Sent, *, raw: bool) -> bytes:
     message = pb.CheckRequest()
     attributes = message.attributes
     attributes.source.address.socket_address.address = one.source
+    attributes.source.certificate = one.certificate
     http = attributes.request.http
     http.method, http.host, http.path = one.method, one.host, one.path
     if one.policy:
@@ -575,7 +602,7 @@ class World:
         clock, ring_memory = FixedClock(), TokenMemory()
         self.audit = RecordingAudit()
         self.ring = KeyRing(FakeFetcher(given.fetched), clock, SilentJournal())
-        self.updater = Updater(given.operator.operator(), self.ring, ring_memory)
+        self.updater = Updater(given.operator.operator(), self.ring, ring_memory, digest_key=given.digestKey.encode())
         if given.earlier:
             self._apply(given.earlier, given)
         refused = self._apply(given.policies, given)
@@ -586,7 +613,8 @@ class World:
 
     def _apply(self, policies: Iterable[dict[str, Any]], given: SettingOf) -> dict[str, list[str]]:
         found = _declared(policies, given)
-        report = self.updater.apply(found)
+        texts = {Reference(FILE, "", name, "."): _filled(text, given, recorded=True) for name, text in given.files.items()}
+        report = self.updater.apply(found, Cluster(texts=texts))
         return {str(state.name): [each.what for each in state.problems] for state in report.states if not state.accepted}
 
 
@@ -601,11 +629,13 @@ def _declared(policies: Iterable[dict[str, Any]], given: SettingOf) -> list[Decl
 
 
 def _replaced(value: Any, given: SettingOf) -> Any:
+    if isinstance(value, TokenOf):
+        return value.model_copy(update={"claims": _replaced(value.claims, given)})
     if isinstance(value, dict):
         return {name: _replaced(each, given) for name, each in value.items()}
     if isinstance(value, list):
         return [_replaced(each, given) for each in value]
-    return _filled(value, given.tokens) if isinstance(value, str) else value
+    return _filled(value, given, recorded=True) if isinstance(value, str) else value
 
 
 async def run_compiled(setting: Setting, case: CaseOf) -> Outcome:
