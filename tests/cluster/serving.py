@@ -48,8 +48,15 @@ async def replica(
     listed = (ListedGateway(PolicyName(namespace, gateway)),) if gateway else ()
     said = Operator(ClientAddress(), host_grants=(HostGrant(namespace),), gateways=listed)
     how = ClusterSettings(kubeconfig, namespace if writes else "", name, snapshot)
+    async with running_service(Settings(None, ANY, ANY, said, drain_seconds=0, grace_seconds=1, cluster=how)) as one:
+        yield one
+
+
+@asynccontextmanager
+async def running_service(settings: Settings) -> AsyncIterator[Replica]:
+    """A replica with these settings."""
     log = io.StringIO()
-    service = Service(Settings(None, ANY, ANY, said, drain_seconds=0, grace_seconds=1, cluster=how), log)
+    service = Service(settings, log)
     stopped = asyncio.Event()
     up: asyncio.Future[Running] = asyncio.get_running_loop().create_future()
     task = asyncio.create_task(service.run(stopped, up.set_result))
