@@ -58,8 +58,8 @@ def _envoy_gateway() -> Iterator[Setting]:
 
 def _contour() -> Iterator[Setting]:
     response = _only("contour", "ExtensionService")["timeoutPolicy"]["response"]
-    vhost = _only("contour", "HTTPProxy")["virtualhost"]["authorization"]
-    for place in (vhost, configuration("contour", "contour.yaml")["globalExtAuth"]):
+    vhosts = [item["spec"]["virtualhost"]["authorization"] for item in objects("contour") if item["kind"] == "HTTPProxy"]
+    for place in (*vhosts, configuration("contour", "contour.yaml")["globalExtAuth"]):
         assert place["responseTimeout"] == response
         yield Setting(place["failOpen"], _seconds(place["responseTimeout"]))
 

@@ -1,5 +1,6 @@
 """examples/: what each says about failing and waiting, and that our own command takes its policies. Needs no API server."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -52,14 +53,24 @@ def test_authz_validate_takes_each_policy(folder: str) -> None:
     assert result.exit_code == 0, result.output
 
 
+@pytest.mark.parametrize(("folder", "how"), [("contour", "peer"), ("envoy-gateway", "xfcc")])
+def test_authz_validate_takes_each_policy_about_certificates(folder: str, how: str, tmp_path: Path) -> None:
+    (policy,) = (each for each in yaml.safe_load_all((EXAMPLES / folder / "certificates.yaml").read_text()) if each["kind"] == "AuthPolicy")
+    file = tmp_path / "policy.yaml"
+    file.write_text(yaml.safe_dump(policy))
+    result = CliRunner().invoke(cli, ["validate", "--client-certificate", how, str(file)])
+    assert result.exit_code == 0, result.output
+    assert CliRunner().invoke(cli, ["validate", str(file)]).exit_code == 1
+
+
 @pytest.mark.parametrize("folder", FOLDERS)
 def test_the_objects_of_an_example_name_each_other(folder: str) -> None:
     """A policy's targets are in the folder, and each reference across namespaces into ours has its grant."""
     found = objects(folder)
     known = {(item["kind"], item["metadata"]["namespace"], item["metadata"]["name"]) for item in found}
-    policy = next(item for item in found if item["kind"] == "AuthPolicy")
-    for target in policy["spec"].get("targetRefs", []):
-        assert (target["kind"], policy["metadata"]["namespace"], target["name"]) in known
+    for policy in (item for item in found if item["kind"] == "AuthPolicy"):
+        for target in policy["spec"].get("targetRefs", []):
+            assert (target["kind"], policy["metadata"]["namespace"], target["name"]) in known
     for item in found:
         if item["apiVersion"].split("/")[0] in ("gateway.envoyproxy.io", "gateway.kgateway.dev") and _refers(item):
             assert _granted(found, item), item["metadata"]
