@@ -602,7 +602,7 @@ class World:
         clock, ring_memory = FixedClock(), TokenMemory()
         self.audit = RecordingAudit()
         self.ring = KeyRing(FakeFetcher(given.fetched), clock, SilentJournal())
-        self.updater = Updater(given.operator.operator(), self.ring, ring_memory, digest_key=given.digestKey.encode())
+        self.updater = Updater(given.operator.operator(), self.ring, ring_memory, sources=Sources(KeyRecords(given.digestKey.encode())))
         if given.earlier:
             self._apply(given.earlier, given)
         refused = self._apply(given.policies, given)

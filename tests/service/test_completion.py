@@ -40,7 +40,7 @@ def authority(**changes):
 
 def test_records_are_put_into_their_set():
     made, found = completed(key_set(), Cluster(texts={KEYS: GOOD}))
-    assert (made.texts, found) == ((Text("the file keys.jsonl", GOOD),), [])
+    assert (made.texts, found) == ((Text("keys.jsonl", GOOD),), [])
 
 
 def test_a_record_with_a_mistake_is_told_and_keeps_nobody_else_out():
