@@ -43,6 +43,7 @@ from tests import canaries
 from tests.corpus_credentials import NOW, Credentials
 
 CORPUS: Final = Path(__file__).parent / "corpus"
+ROWS: Final = CORPUS / "rows.yaml"
 BUDGET: Final = 2.0
 # Header lines that Envoy joins before anybody sees them; of other names `header_map` keeps every line.
 _INLINE: Final = frozenset({"authorization", "content-type", "host", "origin", "x-forwarded-for", "x-request-id"})
@@ -177,6 +178,20 @@ class SettingOf(Credentials):
     cases: list[CaseOf] = Field(min_length=1)
 
 
+class RowsOf(Strict):
+    families: dict[str, list[str | int]]
+    nowhere: dict[str, str]
+    later: dict[str, str]
+
+    def every(self) -> set[str]:
+        """Every row that there is: `1-3` are three."""
+        found: set[str] = set()
+        for family, spans in self.families.items():
+            for first, _, last in (str(span).partition("-") for span in spans):
+                found |= {f"{family}-{number:02}" for number in range(int(first), int(last or first) + 1)}
+        return found
+
+
 class _Loader(yaml.SafeLoader):
     """A key that is given twice is a mistake, too."""
 
@@ -208,6 +223,8 @@ def settings() -> tuple[Setting, ...]:
     """Return every setting of the corpus."""
     found = []
     for file in sorted(CORPUS.glob("*.yaml")):
+        if file == ROWS:
+            continue
         documents = list(yaml.load_all(file.read_text(encoding="utf-8"), Loader=_Loader))
         for at, document in enumerate(documents):
             try:
@@ -215,6 +232,11 @@ def settings() -> tuple[Setting, ...]:
             except ValueError as fault:
                 raise ValueError(f"{file.name}, document {at}: {fault}") from fault
     return tuple(found)
+
+
+def rows() -> RowsOf:
+    """Return the rows that cases name, and those that none can."""
+    return RowsOf.model_validate(yaml.load(ROWS.read_text(encoding="utf-8"), Loader=_Loader))
 
 
 # Keys and tokens.

@@ -20,8 +20,8 @@ LEFT_OUT = {
     "a policy whose host is in upper case closes that host": "hosts are written rightly",
     "a policy whose host has a port closes that host": "hosts are written rightly",
 }
-# Nor does it know any other credential than tokens, nor expressions and named sets of addresses.
-UNREAD = ('"apiKeys"', '"certificateAuthorities"', '"ipSets"', '"when"')
+# Nor does it know any other credential than tokens, nor expressions, named sets of addresses and discovery.
+UNREAD = ('"apiKeys"', '"discoveryURL"', '"certificateAuthorities"', '"ipSets"', '"when"')
 SETTINGS = [
     each
     for each in corpus_runner.settings()
