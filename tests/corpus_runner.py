@@ -34,9 +34,11 @@ from authz.model.issuer import Issuer
 from authz.model.operator import CertificateSource, ClientAddress, ClientCertificate, Operator
 from authz.model.reference import FILE, Reference
 from authz.model.request import Request
+from authz.service.api_keys import KeyRecords
 from authz.service.check import Checker
 from authz.service.keyring import KeyRing
 from authz.service.ports import FetchedKeys, FetchError
+from authz.service.readers import Sources
 from authz.service.tokens import TokenMemory
 from authz.service.update import Updater
 from tests import canaries
