@@ -83,6 +83,24 @@ POLICIES: Final = Group(
             "Policies without one are in force all the same.",
         ),
         Alert(
+            "AuthzExpressionErrors",
+            Severity.INFO,
+            'sum by (namespace, job) (increase(authz_checks_total{reason="expression.error"}[1h])) > 0',
+            "",
+            "An expression of a policy fails on requests, which are denied.",
+            'About {{ $value | printf "%.0f" }} requests to {{ $labels.job }} within an hour met an expression that has no result for '
+            "them. It asks for what they do not have.",
+        ),
+        Alert(
+            "AuthzRevocationUnknown",
+            Severity.WARNING,
+            'sum by (namespace, job) (increase(authz_checks_total{reason="cert.revocation_unknown"}[10m])) > 0',
+            "5m",
+            "Whether client certificates were revoked is not known; they are answered 503.",
+            'About {{ $value | printf "%.0f" }} requests to {{ $labels.job }} within 10 minutes had a certificate of which no current '
+            "revocation list speaks.",
+        ),
+        Alert(
             "AuthzShadowWouldDeny",
             Severity.INFO,
             'sum by (namespace, job, policy) (increase(authz_shadow_decisions_total{decision="deny"}[1h])) > 0',

@@ -3,7 +3,7 @@
 from typing import Final
 
 # Denials that no client and no policy asked for: the service could not do its work.
-OWN_FAULTS: Final = "internal.error|overloaded|keys.unavailable|policy.invalid|policy.conflicted"
+OWN_FAULTS: Final = "internal.error|overloaded|keys.unavailable|cert.revocation_unknown|policy.invalid|policy.conflicted"
 AVAILABLE: Final = 0.9995
 # One of the buckets of authz_check_duration_seconds, as its label `le` is written.
 FAST_SECONDS: Final = "0.01"

@@ -200,6 +200,42 @@ CASES = (
         "30m",
     ),
     Case(
+        "AuthzExpressionErrors",
+        "one a minute",
+        {f'authz_checks_total{{{ONE},decision="deny",reason="expression.error"}}': "0+1x90"},
+        "70m",
+        {
+            JOB: "About 60 requests to authz within an hour met an expression that has no result for them. "
+            "It asks for what they do not have."
+        },
+    ),
+    Case(
+        "AuthzExpressionErrors",
+        "false is no error",
+        {
+            f'authz_checks_total{{{ONE},decision="deny",reason="expression.error"}}': "7x90",
+            f'authz_checks_total{{{ONE},decision="deny",reason="expression.false"}}': "0+1x90",
+        },
+        "70m",
+    ),
+    Case(
+        "AuthzRevocationUnknown",
+        "one a minute",
+        {f'authz_checks_total{{{ONE},decision="deny",reason="cert.revocation_unknown"}}': "0+1x40"},
+        "30m",
+        {JOB: "About 10 requests to authz within 10 minutes had a certificate of which no current revocation list speaks."},
+        early="4m",
+    ),
+    Case(
+        "AuthzRevocationUnknown",
+        "those revoked are known",
+        {
+            f'authz_checks_total{{{ONE},decision="deny",reason="cert.revocation_unknown"}}': "7x40",
+            f'authz_checks_total{{{ONE},decision="deny",reason="cert.revoked"}}': "0+1x40",
+        },
+        "30m",
+    ),
+    Case(
         "AuthzShadowWouldDeny",
         "sixty",
         {f'authz_shadow_decisions_total{{{ONE},policy="shop/trial",rule="",decision="deny",reason="rule.none"}}': "0+1x90"},

@@ -20,7 +20,7 @@ from starlette.routing import Route
 
 from authz.admin.server import HttpServer, admin_app
 from authz.envoy.server import SERVICE
-from authz.model.decision import Allow
+from authz.model.decision import Allow, Deny
 from authz.model.issuer import AUTHORIZATION_BEARER, Issuer, KeySource
 from authz.model.policy import PolicyName
 from authz.model.reason import Reason
@@ -201,7 +201,7 @@ async def served(place: Path) -> AsyncIterator[Served]:
 
 CUT_OFF, BACK = 24, 44
 NO_LEADER, TWO_LEADERS = range(24, 36), range(36, 48)
-SLOW_FROM, FAULT_AT, STALLS_AT, UNREADABLE_FROM = 30, 35, range(36, 41), 50
+SLOW_FROM, FAULT_AT, STALLS_AT, UNREADABLE_FROM, UNDECIDED = 30, 35, range(36, 41), 50, range(32, 36)
 
 
 class Scripted:
@@ -234,6 +234,9 @@ class Scripted:
     async def act(self, step: int, now: float) -> None:
         for at in range(20):
             self._audit.decided(None, ALLOW, 0.2 if at < 6 and step >= SLOW_FROM else 0.0004)
+        if step in UNDECIDED:
+            self._audit.decided(None, FAILED, 0.0004)
+            self._audit.decided(None, UNKNOWN, 0.0004)
         if step % 10 == 0:
             self._audit.reloaded(STATES, (), now, ok=True, seconds=0.02 + step / 1000)
         if step == FAULT_AT:
@@ -271,6 +274,8 @@ class Scripted:
 
 
 ALLOW = Allow(Reason.RULE_ALLOW, "shop/orders", "read", "any")
+FAILED = Deny(Reason.EXPRESSION_ERROR, 403, "shop/orders", "read", "any")
+UNKNOWN = Deny(Reason.CERT_REVOCATION_UNKNOWN, 503, "shop/orders")
 STATES = (State(PolicyName("shop", "orders"), accepted=True, in_use=True, in_force=True, is_shadow=False, problems=()),)
 
 
