@@ -114,7 +114,9 @@ def test_the_page_leads_to_an_allowed_and_a_denied_request(plane: ControlPlane, 
             [sys.executable, "-m", "authz", "selftest", pod.checks, *expected], capture_output=True, text=True, check=False
         )
         assert asked.returncode == 0, asked.stdout + asked.stderr
-        for file in ("grant.yaml", "machines.yaml"):
+        for file in ("grant.yaml", "machines.yaml", "partners.yaml"):
             assert said(plane, folder, f"kubectl apply -f {file}")
+        chosen = "--namespace ingress-authz --values values.yaml --values rights.yaml"
+        assert said(plane, folder, f"helm upgrade ingress-authz charts/ingress-authz {chosen}")
     said(plane, folder, uninstall[0])
     assert plane.kubectl("get", "authpol", "orders", "-n", "shop").returncode == 0, "policies outlive the release"
