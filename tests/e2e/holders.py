@@ -103,5 +103,6 @@ def asking_for_certificates(certificate: Path, key: Path, ca: Path) -> Shape:
     common = {
         "tlsCertificates": [{"certificateChain": {"filename": str(certificate)}, "privateKey": {"filename": str(key)}}],
         "validationContext": validation,
+        "alpnProtocols": ["h2", "http/1.1"],
     }
     return {"tls": {"commonTlsContext": common, "requireClientCertificate": False}}

@@ -6,8 +6,10 @@ from base64 import urlsafe_b64encode
 from collections.abc import Iterator
 from dataclasses import dataclass
 from hashlib import sha256
+from itertools import product
 from pathlib import Path
 
+import httpx2
 import pytest
 from cryptography import x509
 from cryptography.x509.oid import NameOID
@@ -20,7 +22,7 @@ from tests.e2e.gate import ANNOUNCED, Shape
 from tests.e2e.holders import Holder, Nobody, a_list, an_issuer, asking_for_certificates, days, holder
 from tests.e2e.house import Door, House, Kept, house, kept
 from tests.e2e.stack import Plan
-from tests.e2e.wire import Line, values_of
+from tests.e2e.wire import Asked, Http1, Line, values_of
 
 pytestmark = pytest.mark.envoy
 
@@ -92,6 +94,11 @@ FORWARDING = """
     - {name: x-auth-uris, from: {clientCertificate: [uris]}}
     - {name: x-auth-sha256, from: {clientCertificate: [sha256]}}
 """
+OPEN = """
+- name: open
+  deny: [{name: out, clientCertificate: {authority: partners, identities: [{commonName: orders}]}}]
+  allow: [{name: anyone, anonymous: {}}]
+"""
 BOUND = f"""
 hosts: [bound.example]
 audiences: [orders]
@@ -155,6 +162,7 @@ def files(known: People) -> dict[str, str]:
         "require.yaml": policy("require.example", f"{lists}, revocation: Require"),
         "prefer.yaml": policy("prefer.example", f"{lists}, revocation: Prefer"),
         "none.yaml": policy("none.example", "from: {file: both.pem}, revocation: None"),
+        "deny.yaml": policy("deny.example", f"{lists}, revocation: Require", OPEN),
         "bound.yaml": a_manifest(BOUND, "bound"),
     }
 
@@ -351,16 +359,46 @@ def test_revocation_counts_as_the_policy_says(town: Town) -> None:
     assert {host: tuple(town.knock(who, host) for who in everybody) for host in outcomes} == outcomes
 
 
-def test_a_list_that_changes_counts_at_the_next_request(town: Town) -> None:
-    known, who = town.known, holder(town.known.root, town.known.good.server, subject=cn("to be revoked"))
+def test_a_denial_by_certificate_takes_one_that_was_verified_or_that_cannot_be_judged(town: Town) -> None:
+    known, host = town.known, "deny.example"
+    assert town.knock(known.good, host) == (403, "rule_deny")
+    assert town.knock(known.unlisted, host) == UNKNOWN
+    # These are certainly not the one that is meant.
+    for who in (known.nobody, known.rogue, known.expired, known.revoked):
+        assert town.knock(who, host) == ALLOWED
+
+
+def test_a_list_that_changes_counts_at_the_next_request_of_the_same_connection(town: Town) -> None:
+    known, who, host = town.known, holder(town.known.root, town.known.good.server, subject=cn("to be revoked")), "changing.example"
     town.write("changing.crl", a_list(known.root))
-    town.write("changing.yaml", policy("changing.example", "from: {file: root.pem}, crls: [{file: changing.crl}], revocation: Require"))
-    town.changed(who, "changing.example", ALLOWED)
+    town.write("changing.yaml", policy(host, "from: {file: root.pem}, crls: [{file: changing.crl}], revocation: Require"))
+    town.changed(who, host, ALLOWED)
+    client = Http1(town.at.value.ports["peer"], who.tls)
+
+    async def again() -> tuple[int, str]:
+        return (await client(Asked(host=host.encode()))).outcome
+
+    assert town.at.run(again()) == ALLOWED
     town.write("changing.crl", a_list(known.root, who.serial))
-    town.changed(who, "changing.example", REVOKED)
-    assert town.knock(known.good, "changing.example") == ALLOWED
+    town.changed(who, host, REVOKED)
+    assert town.at.run(again()) == REVOKED
+    assert town.knock(known.good, host) == ALLOWED
     town.write("changing.crl", a_list(known.root, days=days(-1, -0.5)))
-    town.changed(who, "changing.example", UNKNOWN)
+    town.changed(who, host, UNKNOWN)
+    assert town.at.run(again()) == UNKNOWN
+    assert client.opened == 1
+    client.close()
+
+
+def test_http_2_is_judged_alike(town: Town) -> None:
+    async def status(who: Holder | Nobody, door: str) -> tuple[str, int]:
+        async with httpx2.AsyncClient(trust_env=False, verify=who.tls, http1=False, http2=True) as client:
+            answered = await client.get(f"https://localhost:{town.at.value.ports[door]}/", headers={"host": "plain.example"})
+        return answered.http_version, answered.status_code
+
+    outcomes = {town.known.good: 200, town.known.rogue: 403, town.known.expired: 403, town.known.nobody: 403}
+    for door, (who, expected) in product(TOLD_BY_ENVOY, outcomes.items()):
+        assert town.at.run(status(who, door)) == ("HTTP/2", expected)
 
 
 def test_an_authority_that_changes_counts_at_the_next_request(town: Town) -> None:
