@@ -149,12 +149,12 @@ class Traffic:
     async def exchange(self, key: str) -> None:
         """Take another key, and return once no request with the old one is under way."""
         old, self.key = self.key, key
-        await until(lambda: not self._under_way[old])
+        await until(lambda: not self._under_way[old], 20)
 
     async def go_on(self, requests: int = 40) -> None:
         """Return once so many more were answered."""
         enough = self.outcomes.total() + requests
-        await until(lambda: self.outcomes.total() >= enough)
+        await until(lambda: self.outcomes.total() >= enough, 20)
 
 
 async def comes(at: House, host: str, key: str, outcome: tuple[int, str]) -> None:

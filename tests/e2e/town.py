@@ -61,8 +61,8 @@ def people(server: Path) -> People:
         # Of an authority of the same name, for the same names.
         rogue=holder(an_issuer(), server, NAMES, subject=ACME),
         self_signed=holder(None, server, NAMES, subject=ACME),
-        expired=holder(root, server, NAMES, subject=ACME, days=days(-1, -0.01)),
-        early=holder(root, server, NAMES, subject=ACME, days=days(0.01, 1)),
+        expired=holder(root, server, NAMES, subject=ACME, days=days(-1, -0.5)),
+        early=holder(root, server, NAMES, subject=ACME, days=days(0.5, 1)),
         for_servers=holder(root, server, NAMES, subject=ACME, eku=servers),
         revoked=holder(root, server, subject=cn("revoked")),
         unlisted=holder(listing, server, subject=cn("unlisted")),
@@ -180,7 +180,7 @@ class Town:
         """Return once the outcome is the expected one, as it is to be when a change has been read."""
 
         async def comes() -> None:
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(20):
                 while (await self.at.value.ask("peer", host, tls=who.tls)).outcome != expected:
                     pass
 
