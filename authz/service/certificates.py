@@ -77,7 +77,11 @@ class CertificateReader:
                 return verified
             found = verified
         caller, certificate = found
-        return self._revoked(certificate, view) or self._other(certificate, view) or caller
+        revoked = self._revoked(certificate, view)
+        if revoked is not None and not revoked.undecided:
+            return revoked
+        # One that is not asked for is refused whatever a list would say: this is certain, and no fault of ours.
+        return self._other(certificate, view) or revoked or caller
 
     def _verified(self, chain: Chain, view: View) -> tuple[Caller, Certificate] | Failure:
         if self._authority is None:
