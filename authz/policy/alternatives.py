@@ -1,6 +1,6 @@
 """Alternatives of a rule: items of `allow` with the answer that each gives, and what `anonymous` may not overlook."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Final
 
@@ -137,37 +137,47 @@ def _presented(failure: Failure) -> Failure | None:
     return Failure(failure.reason, Rank.ANONYMOUS, failure.want, failure.got, undecided=failure.undecided)
 
 
-def key_guard(reader: Reader, scopes: tuple[str, ...]) -> Guard:
+def key_guard(asked: Iterable[tuple[Reader, tuple[str, ...]]]) -> Guard:
     """Return what keeps `anonymous` from overlooking an API key that was sent on purpose, and is none for this API.
 
     Args:
-        reader: finds and verifies keys of one set.
-        scopes: those that the rule's alternatives ask of a key of this set.
+        asked: what reads the keys of each of the sets that share their places, with the scopes that the rule's alternatives ask of them.
+            A key of one of these sets is none of the others, and good all the same.
     """
-    wanted, want = frozenset(scopes), " or ".join(scopes)
+    sets = [(reader, frozenset(scopes), " or ".join(scopes)) for reader, scopes in asked]
 
     def check(view: View) -> Failure | None:
-        caller = view.identity(reader)
-        if isinstance(caller, Failure):
-            return _presented(caller)
-        held: frozenset[str] = caller.claims["scopes"]
-        if view.unasked or EVERY_SCOPE in held or not wanted.isdisjoint(held):
-            return None
-        return Failure(Reason.APIKEY_SCOPE, Rank.ANONYMOUS, want, listed(held))
+        first: Failure | None = None
+        is_good = False
+        for reader, wanted, want in sets:
+            caller = view.identity(reader)
+            if isinstance(caller, Failure):
+                failure = _presented(caller)
+                if failure is not None and failure.reason is Reason.CREDENTIALS_MULTIPLE:
+                    return failure
+            else:
+                held: frozenset[str] = caller.claims["scopes"]
+                holds = EVERY_SCOPE in held or not wanted.isdisjoint(held)
+                is_good |= holds
+                failure = None if holds or view.unasked else Failure(Reason.APIKEY_SCOPE, Rank.ANONYMOUS, want, listed(held))
+            first = first or failure
+        return None if is_good else first
 
     return check
 
 
 def guards(each: list[Guard]) -> Guard | None:
-    """Return what does the work of all of these; None where there are none."""
+    """Return what does the work of all of these; None where there are none. Our own fault is told where it is the only one."""
     if len(each) < 2:
         return each[0] if each else None
 
     def check(view: View) -> Failure | None:
+        ours: Failure | None = None
         for one in each:
             failure = one(view)
-            if failure is not None:
+            if failure is not None and not failure.ours:
                 return failure
-        return None
+            ours = ours or failure
+        return ours
 
     return check

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import replace
+from typing import TypeVar
 
 from authz.model.decision import Allow
 from authz.model.definitions import Definitions
@@ -25,6 +26,8 @@ from authz.policy.forwarding import Credentials
 from authz.policy.items import CompiledItem, Member, Path, address_member, header_member
 from authz.policy.view import Reader, Readers
 from authz.policy.when import when_member
+
+T = TypeVar("T")
 
 
 class Parts:
@@ -51,28 +54,21 @@ class Parts:
             self._readers[name] = self._make.api_keys(self._definitions.api_keys[name])
         return self._readers[name]
 
-    def _together(self, tokens: Iterable[JwtCondition]) -> list[tuple[JwtCondition, ...]]:
-        """Return the conditions in groups: those that look into one place, if only by way of others, speak of one token."""
-        groups: list[tuple[frozenset[Place], tuple[JwtCondition, ...]]] = []
-        for each in tokens:
-            found = (place for name in each.issuers for place in self._definitions.issuers[name].places)
-            places = frozenset(replace(place, scheme=place.scheme.lower()) for place in found)
-            joined = [group for group in groups if not group[0].isdisjoint(places)]
-            groups = [group for group in groups if group not in joined]
-            groups.append((places.union(*(other for other, _ in joined)), (*(one for _, those in joined for one in those), each)))
-        return [those for _, those in groups]
-
     def guard(self, allow: tuple[Item, ...]) -> Guard | None:
         """Return what keeps `anonymous` from overlooking a credential that one of these items reads; None where none does."""
-        found = [
-            token_guard(self._token_reader(_issuers_of(group)), group)
-            for group in self._together(item.jwt for item in allow if item.jwt is not None)
+        tokens = [
+            (frozenset(place for name in jwt.issuers for place in self._definitions.issuers[name].places), jwt)
+            for jwt in (item.jwt for item in allow)
+            if jwt is not None
         ]
-        sets: dict[str, dict[str, None]] = {}
+        scopes: dict[str, dict[str, None]] = {}
         for key in (item.api_key for item in allow if item.api_key is not None):
-            sets.setdefault(key.key_set, {}).update(dict.fromkeys(key.scopes))
-        found += [key_guard(self._key_reader(name), tuple(scopes)) for name, scopes in sets.items()]
-        return guards(found)
+            scopes.setdefault(key.key_set, {}).update(dict.fromkeys(key.scopes))
+        keys = [
+            (frozenset(self._definitions.api_keys[name].places), (self._key_reader(name), tuple(asked))) for name, asked in scopes.items()
+        ]
+        found = [token_guard(self._token_reader(_issuers_of(group)), group) for group in _together(tokens)]
+        return guards([*found, *(key_guard(group) for group in _together(keys))])
 
     def item(self, item: Item, path: Path, matches: tuple[RequestMatch, ...] = ()) -> CompiledItem:
         """Return an item, of a rule with these matches, ready to be asked."""
@@ -112,6 +108,17 @@ class Parts:
         taken = Credentials(()) if keep else self.credentials
         removed = tuple(sorted(self.owned | taken.headers))
         return Allow(reason, self.name, rule, remove_headers=removed, strip_queries=taken.queries, strip_cookies=taken.cookies)
+
+
+def _together(asked: Iterable[tuple[frozenset[Place], T]]) -> list[tuple[T, ...]]:
+    """Return what is asked in groups: what looks into one place, if only by way of others, speaks of one credential."""
+    groups: list[tuple[frozenset[Place], tuple[T, ...]]] = []
+    for found, each in asked:
+        places = frozenset(replace(place, scheme=place.scheme.lower()) for place in found)
+        joined = [group for group in groups if not group[0].isdisjoint(places)]
+        groups = [group for group in groups if group not in joined]
+        groups.append((places.union(*(other for other, _ in joined)), (*(one for _, those in joined for one in those), each)))
+    return [those for _, those in groups]
 
 
 def _issuers_of(conditions: Iterable[JwtCondition]) -> tuple[str, ...]:
