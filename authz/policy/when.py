@@ -24,7 +24,7 @@ class Asked:
 
     __slots__ = ("_readers", "_templates", "_view")
 
-    def __init__(self, view: View, readers: Mapping[str, Reader], templates: tuple[Any, ...]) -> None:
+    def __init__(self, view: View, readers: Mapping[str, Reader], templates: tuple[tuple[tuple[str, ...], Any], ...]) -> None:
         self._view = view
         self._readers = readers
         self._templates = templates
@@ -46,9 +46,9 @@ class Asked:
 
     @property
     def path_params(self) -> Mapping[str, str]:
-        """What stands for the parameters of the first template of the rule that fits."""
-        for template in self._templates:
-            found = template.fullmatch(self._view.path)
+        """What stands for the parameters of the first template of the rule that the request fits, by path and method."""
+        for methods, template in self._templates:
+            found = template.fullmatch(self._view.path) if not methods or self._view.request.method in methods else None
             if found is not None:
                 return dict(found.groupdict())
         return _NOTHING
@@ -104,7 +104,11 @@ def when_member(text: str, credentials: tuple[Credential, ...], matches: tuple[R
     """Return the member that asks for an expression to be true, in an item with these credentials, of a rule with these matches."""
     expression: Expression = compile_expression(text)
     readers = {each.kind: each.reader for each in credentials}
-    templates = tuple(_template(match) for match in matches if match.path is not None and match.path.kind is PathKind.TEMPLATE)
+    templates = tuple(
+        (match.methods, re2.compile(paths.template_expression(match.path.value)))
+        for match in matches
+        if match.path is not None and match.path.kind is PathKind.TEMPLATE
+    )
 
     def member(view: View) -> Failure | None:
         holds = expression.evaluate(Asked(view, readers, templates))
@@ -119,7 +123,3 @@ def when_member(text: str, credentials: tuple[Credential, ...], matches: tuple[R
 
 
 _GOT: Final = {True: "true", False: "false", None: "an error: something that it names is not there, or of another type"}
-
-
-def _template(match: RequestMatch) -> Any:  # noqa: ANN401 - re2 has no types
-    return re2.compile(paths.template_expression(match.path.value)) if match.path is not None else None
