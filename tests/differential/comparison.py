@@ -39,17 +39,27 @@ def compared(installation: Raw, requests: list[Raw]) -> Counter[str]:
 
 def must_be_refused(document: Raw, operator: Raw) -> bool:
     text = json.dumps(document["spec"])
-    return '"nobody"' in text or (operator["clientAddress"] is None and '"clientIP"' in text)
+    unsaid = (operator["clientAddress"], "clientIP"), (operator["clientCertificate"], '"clientCertificate": {')
+    return '"nobody"' in text or "nobody." in text or any(said is None and named in text for said, named in unsaid)
 
 
 def difference(expected: Raw, outcome: Outcome) -> str:
-    """What the two say differently: of a denial who denied and why, of an allow also what the upstream sees."""
+    """What the two say differently: of a denial who denied and why, of a 401 what would help, of an allow what the upstream sees."""
     want = {name: expected[name] for name in TOLD}
     got = {name: getattr(outcome, name) for name in TOLD}
     if expected["decision"] == outcome.decision == "allow":
         want |= {"set": expected["set"], "removed": sorted(expected["removed"]), "query": sorted(expected["removed_query"])}
         got |= {"set": outcome.set, "removed": sorted(outcome.removed), "query": sorted(set(outcome.removed_query))}
+    if "shown" in expected and expected["status"] == outcome.status == 401:
+        want["shown"] = sorted(expected["shown"])
+        got["shown"] = shown_by(outcome.headers.get("www-authenticate", ""))
     return "; ".join(f"{name}: the engine says {got[name]!r}, the plain reading {want[name]!r}" for name in want if want[name] != got[name])
+
+
+def shown_by(challenges: str) -> list[str]:
+    """The ways to present credentials that a 401 names (RFC 9110 §11.6.1), as the plain reading has them: without what is wrong now."""
+    each = re.findall(r'([A-Za-z]+) realm="api"((?:, [a-z_]+="[^"]*")*)', challenges)
+    return sorted(f'{scheme} realm="api"{rest}' if scheme == "ApiKey" and "name=" in rest else scheme for scheme, rest in each)
 
 
 def as_corpus(installation: Raw, request: Raw, expected: Raw) -> str:

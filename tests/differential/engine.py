@@ -7,10 +7,15 @@ import asyncio
 import json
 import re
 from collections.abc import Awaitable
+from dataclasses import replace
 from typing import Any
 
 from authz.api.decode import read
+from authz.model.cluster import Cluster
 from authz.model.declared import Declared
+from authz.model.operator import CertificateSource, ClientCertificate, Operator
+from authz.model.reference import FILE, Reference
+from authz.model.request import Request
 from authz.service.check import Checker
 from authz.service.keyring import KeyRing
 from authz.service.tokens import TokenMemory
@@ -20,18 +25,48 @@ from tests.corpus_runner import (
     NOW,
     FakeFetcher,
     FixedClock,
+    OperatorOf,
     Outcome,
     RecordingAudit,
     RequestOf,
     SettingOf,
     SilentJournal,
+    Strict,
     TokenOf,
     written_claims,
 )
+from tests.differential import credentials
 
 Raw = dict[str, Any]
 _HEAD = {"apiVersion": "ingress-authz.dev/v1alpha1", "kind": "AuthPolicy"}
 _JWKS = re.compile(r"@JWKS:([a-z0-9-]+)(?::(rsa|ec))?@")
+
+
+class CertificateFrom(Strict):
+    """Where the client's certificate is told: by Envoy itself, or in a header."""
+
+    header: str = ""
+    trusted: list[str] = []
+
+
+class Operated(OperatorOf):
+    clientCertificate: CertificateFrom | None = None  # noqa: N815 - as in documents
+
+    def operator(self) -> Operator:
+        found = self.clientCertificate
+        kind = CertificateSource.HEADER if found and found.header else CertificateSource.PEER
+        told = ClientCertificate(kind, found.header, tuple(found.trusted)) if found else None
+        return replace(super().operator(), client_certificate=told)
+
+
+class Installed(SettingOf):
+    """An installation with files beside its policies: those of `credentials`."""
+
+    operator: Operated = Operated()
+
+
+class Asked(RequestOf):
+    certificate: str = ""
 
 
 class Engine:
@@ -43,17 +78,25 @@ class Engine:
         self._ring = KeyRing(FakeFetcher(given.fetched), clock, SilentJournal())
         updater = Updater(given.operator.operator(), self._ring, TokenMemory())
         self.refused: dict[str, list[str]] = {}
+        beside = Cluster(texts={Reference(FILE, "", name, "."): text for name, text in credentials.texts().items()})
         for policies in filter(None, (given.earlier, given.policies)):
-            states = updater.apply([each for document in policies for each in _declared(document)]).states
+            states = updater.apply([each for document in policies for each in _declared(document)], beside).states
             self.refused = {str(state.name): [each.code for each in state.problems] for state in states if not state.accepted}
         self._checker = Checker(updater.store, self._ring, clock, self.audit)
 
     async def decide(self, request: RequestOf) -> Outcome:
         """What a request comes to."""
-        answer = self._checker.check(corpus_runner.request_of(corpus_runner.sent(request, self._given)), corpus_runner.BUDGET)
+        answer = self._checker.check(_request(request, self._given), corpus_runner.BUDGET)
         decision = await answer if isinstance(answer, Awaitable) else answer
         assert not self.audit.faults, self.audit.faults
         return corpus_runner.of_decision(decision, "compiled")
+
+
+def _request(request: RequestOf, given: SettingOf) -> Request:
+    found = corpus_runner.request_of(corpus_runner.sent(request, given))
+    if isinstance(request, Asked):
+        found.certificate = request.certificate
+    return found
 
 
 def decided(given: SettingOf, requests: list[RequestOf]) -> tuple[dict[str, list[str]], list[Outcome]]:
@@ -89,15 +132,17 @@ def world_of(given: SettingOf, refused: set[str]) -> Raw:
     operator = given.operator.model_dump()
     fetched = {url: corpus_runner.jwks(signer) for url, signer in given.fetched.items()}
     policies = [_filled(each) for each in given.policies]
-    return {"policies": policies, "refused": refused, "operator": operator, "tokens": labels, "fetched": fetched, "now": NOW}
+    told = {"policies": policies, "refused": refused, "operator": operator, "tokens": labels, "fetched": fetched, "now": NOW}
+    return {**told, **credentials.known()}
 
 
 def plain_request(request: RequestOf, given: SettingOf) -> Raw:
     """The request in the words of the plain reading."""
-    found = corpus_runner.request_of(corpus_runner.sent(request, given))
+    found = _request(request, given)
     path = f"{found.path}?{found.query}" if found.query else found.path
     headers = dict(found.headers.items())
-    return {"method": found.method, "host": found.host, "path": path, "headers": headers, "source": found.peer, "policy": found.policy}
+    told = {"method": found.method, "host": found.host, "path": path, "headers": headers, "source": found.peer, "policy": found.policy}
+    return {**told, "certificate": found.certificate}
 
 
 def _text(name: str, given: SettingOf) -> str:

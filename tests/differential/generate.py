@@ -5,7 +5,8 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from tests.corpus_runner import RequestOf, SettingOf
+from tests.differential.credentials import SENT_CERTIFICATES, SENT_KEYS, filled
+from tests.differential.engine import Asked, Installed
 from tests.differential.policies import installation
 from tests.differential.words import MADE, SENT, Hand, given
 
@@ -37,14 +38,16 @@ TOKEN_PLACES = [["header"]] * 20 + [
     *[["token", "header"]] * 3,
 ]
 AUTHORIZATIONS = [*["Bearer {}"] * 12, "bEARER {}", "Basic {}", "{}", "Bearer", "Basic x,Bearer {}"]
+KEY_PLACES = [*[[]] * 6, *[["x-key"]] * 9, ["authorization"], ["query"], ["cookie"], ["x-key", "query"], ["cookie", "x-key"]]
 QUERIES = ["t={}", "x=1&%74={}", "t={}&t=rubbish", "T={}"]
 COOKIES = ["s={}", "x=1; s={}", 's="{}"; y=2', "s={}; s=x", "S={}"]
+# What headers hold that tell of a certificate; Envoy itself tells of one in another way.
+TELLING = [*[[]] * 2, *[["peer"]] * 5, ["header"], ["peer", "header"]]
 ASKED_METHODS = [*["GET"] * 40, *["POST"] * 15, *["OPTIONS"] * 20, "get", ""]
 
 
-def _request(hand: Hand, names: list[str]) -> Raw:
-    headers: Raw = {}
-    query = hand.one(["", "", "x=1"])
+def _tokens(hand: Hand, headers: Raw, query: str) -> str:
+    """Put tokens into headers; return the query with those that stand there."""
     for place in hand.one(TOKEN_PLACES):
         token = f"@TOKEN:{hand.one(SENT)}@"
         if place == "header":
@@ -55,9 +58,30 @@ def _request(hand: Hand, names: list[str]) -> Raw:
             query = hand.one(QUERIES).format(token)
         else:
             headers["cookie"] = hand.one(COOKIES).format(token)
+    return query
+
+
+def _keys(hand: Hand, headers: Raw, query: str) -> str:
+    """The same for API keys."""
+    for place in hand.one(KEY_PLACES):
+        key = f"@KEY:{hand.one(SENT_KEYS)}@"
+        if place == "query":
+            query = "&".join(filter(None, [query, f"k={key}"]))
+        elif place == "cookie":
+            headers["cookie"] = "; ".join(filter(None, [headers.get("cookie"), f"k={key}"]))
+        else:
+            headers[place] = hand.one([key, key, key, [key, "x"], ""]) if place == "x-key" else f"ApiKey {key}"
+    return query
+
+
+def _request(hand: Hand, names: list[str]) -> Raw:
+    headers: Raw = {}
+    query = _keys(hand, headers, _tokens(hand, headers, hand.one(["", "", "x=1", "x=1", "x=2&x=1"])))
+    certificates = {place: f"@CERTIFICATE:{hand.one(SENT_CERTIFICATES)}@" for place in hand.one(TELLING)}
     tenant, user = hand.one([None, None, "blue", "Blue", "red", "", ["blue", "red"], ["blue", "green"]]), hand.one([None, "1", "2"])
     plan, proxied = hand.maybe(4, ["platinum"]), hand.one([None, *FORWARDED_FOR])
-    headers |= given(x__t=tenant, x__u=user, x__auth__plan=plan, x__forwarded__for=proxied, x__real__ip=proxied)
+    headers |= given(x__cert=certificates.get("header"), x__t=tenant, x__u=user)
+    headers |= given(x__auth__plan=plan, x__forwarded__for=proxied, x__real__ip=proxied)
     if hand.rarely(3):
         headers |= {"origin": hand.one(["https://app.example", "https://app.example", ""]), "access-control-request-method": "PUT"}
     path = hand.one(PATHS) + (f"?{query}" if query else "")
@@ -67,6 +91,7 @@ def _request(hand: Hand, names: list[str]) -> Raw:
         "path": path,
         "headers": headers,
         "source": hand.one(SOURCES),
+        "certificate": certificates.get("peer", ""),
         "policy": hand.one(names) if hand.rarely(4) else hand.maybe(60, ["x", "a/z"]) or "",
     }
 
@@ -89,8 +114,8 @@ def cases(draw: Any) -> tuple[Raw, list[Raw]]:
     return drawn(Hand(lambda most: int(draw(_upto(most)))))
 
 
-def request_of(drawn: Raw) -> RequestOf:
-    return RequestOf.model_validate(drawn)
+def request_of(drawn: Raw) -> Asked:
+    return Asked.model_validate(filled(drawn))
 
 
 _ABOUT = {
@@ -100,6 +125,6 @@ _ABOUT = {
 }
 
 
-def setting_of(installed: Raw) -> SettingOf:
+def setting_of(installed: Raw) -> Installed:
     """The installation with the tokens and the key sets that all of them have."""
-    return SettingOf.model_validate({**_ABOUT, **installed}).model_copy(update={"tokens": MADE})
+    return Installed.model_validate({**_ABOUT, **installed}).model_copy(update={"tokens": MADE})

@@ -1,7 +1,8 @@
 """AuthPolicy read plainly: which policy, which rule, who may, why not, what the upstream sees. Written from the documentation alone.
 
-`world`: `policies` (documents as in YAML), `refused` (names that are not in force), `operator` (as in tests/corpus), `tokens`
-(labels by text), `fetched` (key sets by URL; every other URL is out of reach), `now`.
+`world`: `policies` (documents as in YAML), `refused` (names that are not in force), `operator` (as in tests/corpus), `tokens` and
+`certificates` (labels by text), `keys` (by file, then by text: their records), `authorities` and `lists` (by file: whose they are),
+`fetched` (key sets by URL; every other URL is out of reach), `now`.
 """
 
 import itertools
@@ -12,7 +13,6 @@ from tests.differential import plain_callers as who
 from tests.differential import plain_request as what
 
 Raw = dict[str, Any]
-MULTIPLE, UNAVAILABLE = "credentials.multiple", "keys.unavailable"
 
 
 def answer(decision: str, reason: str, status: int, policy: str = "", rule: str = "", alternative: str = "") -> Raw:
@@ -20,15 +20,16 @@ def answer(decision: str, reason: str, status: int, policy: str = "", rule: str 
 
 
 def prepared(world: Raw) -> list[Raw]:
-    """The policies that count, each with the issuers that it may name (a local name wins) and the rules that count."""
+    """The policies that count, each with the definitions that it may name (a local name wins) and the rules that count."""
     spec_of = {f"{each['metadata']['namespace']}/{each['metadata']['name']}": each["spec"] for each in world["policies"]}
     found = []
     for name, spec in spec_of.items():
         lent = [spec_of.get(f"{each['namespace']}/{each['name']}", {}) for each in spec.get("definitionsFrom", ())]
-        issuers = {each["name"]: each for source in (*lent, spec) for each in source.get("issuers", ())}
+        kinds = ("issuers", "apiKeys", "certificateAuthorities", "ipSets")
+        defined = {kind: {each["name"]: each for source in (*lent, spec) for each in source.get(kind, ())} for kind in kinds}
         rules = [rule for rule in spec.get("rules", ()) if rule.get("mode") != "Shadow" and name not in world["refused"]]
         if spec.get("mode") != "Shadow":
-            found.append({"name": name, "spec": spec, "issuers": issuers, "rules": rules, "refused": name in world["refused"]})
+            found.append({"name": name, "spec": spec, "rules": rules, "refused": name in world["refused"], **defined})
     return found
 
 
@@ -86,69 +87,100 @@ def by_policy(policy: Raw, world: Raw, request: Raw, rule: Raw | None) -> Raw:
         return answer("deny", "policy.invalid", 503, policy["name"])
     for source in (policy["spec"], rule or {}):
         for item in source.get("deny", ()):
-            if cause := fires(item, policy, world, request):
+            if cause := fires(item, policy, world, request, rule if source is rule else None):
                 return denied(cause, policy, rule if source is rule else None, item["name"])
     asked = request["headers"].get("origin") and request["headers"].get("access-control-request-method")
     if policy["spec"].get("preflight") == "Allow" and request["method"] == "OPTIONS" and asked:
-        return {**answer("allow", "preflight.allow", 200, policy["name"]), "taken": list(policy["issuers"].values())}
+        return {**answer("allow", "preflight.allow", 200, policy["name"]), "taken": every_place(policy)}
     return by_rule(rule, policy, world, request) if rule else denied("rule.none", policy, None, "")
 
 
-def fires(item: Raw, policy: Raw, world: Raw, request: Raw) -> str:
+def every_place(policy: Raw) -> list[Raw]:
+    return [place for kind in ("issuers", "apiKeys") for each in policy[kind].values() for place in who.places(each)]
+
+
+def callers_of(item: Raw, policy: Raw, world: Raw, request: Raw) -> dict[str, who.Caller]:
+    return {kind: who.Caller(kind, item[kind], policy, request, world) for kind in who.KINDS if kind in item}
+
+
+def faults_of(item: Raw, callers: dict[str, who.Caller], policy: Raw, world: Raw, request: Raw, rule: Raw | None) -> list[tuple[str, int]]:
+    """Why members do not hold, each with its rank, in the order credentials, clientIP, headers, when; `?`: not certain."""
+    reasons = what.member_faults(item, policy["ipSets"], request, world["operator"])
+    if "when" in item:
+        reasons.append(what.when_fault(item["when"], seen(callers, world, request, rule)))
+    return [each.fault for each in callers.values() if each.fault[0]] + [(reason, 3) for reason in reasons if reason]
+
+
+def seen(callers: dict[str, who.Caller], world: Raw, request: Raw, rule: Raw | None) -> Raw:
+    """What an expression sees."""
+    headers, given = request["headers"], [(who.unquote(name), value) for name, value in who.parameters(request)]
+    query = {name: ... if [each for each, _ in given].count(name) > 1 else value for name, value in given if name}
+    path, params = what.canonical(request["path"].partition("?")[0]), what.path_params(rule or {}, request)
+    asked = {"method": request["method"], "path": path, "headers": headers, "query": query, "pathParams": params}
+    address = what.client(request, world["operator"]["clientAddress"])
+    return {"request": asked, "clientIP": address, **{kind: each.facts for kind, each in callers.items()}}
+
+
+def is_certain(reason: str) -> bool:
+    return reason not in who.UNCERTAIN and not reason.startswith("?")
+
+
+def fires(item: Raw, policy: Raw, world: Raw, request: Raw, rule: Raw | None) -> str:
     """Why an item of `deny` fires: unless a member is certainly false. "": it does not."""
-    causes = what.member_faults(item, request, world["operator"])
-    if "jwt" in item:
-        caller = who.Caller(item["jwt"], policy, request, world)
-        reason = caller.reason or who.not_permitted(item["jwt"], caller.claims)
-        causes = {**({reason: reason not in (MULTIPLE, UNAVAILABLE)} if reason else {}), **causes}
-    return "" if any(causes.values()) else next(iter(causes), "rule.deny")
+    faults = faults_of(item, callers_of(item, policy, world, request), policy, world, request, rule)
+    return "" if any(is_certain(reason) for reason, _ in faults) else next((each.strip("?") for each, _ in faults), "rule.deny")
 
 
 def by_rule(rule: Raw, policy: Raw, world: Raw, request: Raw) -> Raw:
-    callers = {each["name"]: who.Caller(each["jwt"], policy, request, world) for each in rule["allow"] if "jwt" in each}
-    verified = {text for each in callers.values() if not each.reason for text in each.texts}
-    unknown = {text for each in callers.values() if each.reason == UNAVAILABLE for text in each.texts}
-    # What `anonymous` does not overlook. Of several tokens which is meant cannot be told, whoever verifies one of them.
-    left = [(each.reason, each.deliberate - (verified if each.reason != MULTIPLE else set())) for each in callers.values() if each.reason]
-    failed = [(reason, texts) for reason, texts in left if texts]
-    failures = []
+    callers = {item["name"]: callers_of(item, policy, world, request) for item in rule["allow"]}
+    everyone = sorted((each for those in callers.values() for each in those.values()), key=lambda each: who.KINDS.index(each.kind))
+    verified = {text for each in everyone if not each.vain for text in each.texts}
+    unknown = {text for each in everyone if each.vain == who.UNAVAILABLE for text in each.texts}
+    # What `anonymous` does not overlook. Of several credentials which is meant cannot be told, whoever verifies one of them.
+    left = [(each.vain, each.deliberate - (verified if each.vain != who.MULTIPLE else set())) for each in everyone if each.vain]
+    vain = [(reason, texts) for reason, texts in left if texts]
+    failures, shown = [], {each for caller in everyone for each in caller.shown}
     for item in rule["allow"]:
-        others = what.member_faults(item, request, world["operator"])
-        if caller := callers.get(item["name"]):
-            reason = caller.reason or who.not_permitted(item["jwt"], caller.claims) or next(iter(others), "")
-            rank = 0 if reason == "credentials.missing" else 1 if reason in who.UNREADABLE else 2 if caller.reason else 3
-            ours = reason == UNAVAILABLE
-            # What cannot be told is not certainly false.
-            others = {each: told for each, told in others.items() if told}
-        else:
-            reason = next(iter(others), failed[0][0] if failed else "")
-            rank, ours = -1, bool(failed) and all(each != MULTIPLE and texts <= unknown for each, texts in failed)
-        if not reason:
-            claims = caller.claims if caller else {}
-            return allowed(rule, item, claims, policy)
-        reason = next(iter(others), UNAVAILABLE) if ours else reason
-        failures.append((ours and not others, rank, reason, item["name"]))
+        faults = faults_of(item, callers[item["name"]], policy, world, request, rule)
+        if "anonymous" in item:
+            # Ours is the fault where every credential that is left may be a good one.
+            certain = [(reason, -1) for reason, texts in vain if reason == who.MULTIPLE or not texts <= unknown]
+            faults = [(reason, -1) for reason, _ in faults] or certain or [(who.UNAVAILABLE, -1)] * bool(vain)
+        if not faults:
+            return allowed(rule, item, callers[item["name"]], policy)
+        (reason, rank), ours = faults[0], faults[0][0] in who.OURS
+        others = [(each, min(rank, 2) if each in PLACELESS else rank) for each, rank in faults if is_certain(each)]
+        reason, rank = others[0] if ours and others else (reason, rank)
+        failures.append((ours and not others, rank, reason.strip("?"), item["name"]))
     _, _, reason, alternative = max(failures, key=lambda each: each[:2], default=(False, 0, "rule.deny", ""))
-    return denied(reason, policy, rule, alternative)
+    return {**denied(reason, policy, rule, alternative, helps=bool(shown)), "shown": shown}
 
 
-def denied(reason: str, policy: Raw, rule: Raw | None, alternative: str) -> Raw:
-    """A denial in the rule's words, else the policy's, which know 401 and 403 only."""
-    status = {UNAVAILABLE: 503, MULTIPLE: 400, "credentials.missing": 401}.get(reason, 401 if reason.startswith("token.") else 403)
+PLACELESS = ("ip.denied", "header.mismatch", "expression.false")
+REFUSED = {"policy.invalid": 503, who.UNAVAILABLE: 503, "cert.revocation_unknown": 503, who.MULTIPLE: 400}
+UNKNOWN = ("token.", "apikey.unknown", "apikey.disabled", "apikey.expired", "credentials.missing")
+
+
+def denied(reason: str, policy: Raw, rule: Raw | None, alternative: str, *, helps: bool = False) -> Raw:
+    """A denial in the rule's words, else the policy's, which know 401 (an unknown caller, whom a challenge helps) and 403 only."""
+    helps = helps and reason.startswith("cert.") and reason != "cert.not_allowed"
+    status = REFUSED.get(reason, 401 if helps or reason.startswith(UNKNOWN) else 403)
     words = {**policy["spec"].get("denied", {}), **(rule or {}).get("denied", {})}
     status = words.get({401: "unauthenticated", 403: "forbidden"}.get(status), {}).get("statusCode", status)
     return answer("deny", reason, status, policy["name"], rule["name"] if rule else "", alternative)
 
 
-def allowed(rule: Raw, item: Raw, claims: Raw, policy: Raw) -> Raw:
+def allowed(rule: Raw, item: Raw, callers: dict[str, who.Caller], policy: Raw) -> Raw:
     forward, given = rule.get("forward", {}), {}
     for header in forward.get("headers", ()):
-        found = who.claim(claims, header["from"]["claim"]) if "from" in header else []
+        ((kind, path),) = header.get("from", {"": []}).items()
+        caller = callers.get("jwt" if kind == "claim" else kind)
+        found = who.claim(caller.facts, path) if caller else []
         texts = [each.replace("%", "%25").replace(",", "%2C" if isinstance(found, list) else ",") for each in who.texts_of(found)]
         value = re.sub(r"^ | $|[^ -~]", lambda each: "".join(f"%{octet:02X}" for octet in each[0].encode()), ",".join(texts))
         given |= {header["name"].lower(): header.get("value", value)} if value or "value" in header else {}
     found = answer("allow", "rule.allow", 200, policy["name"], rule["name"], item["name"])
-    return {**found, "set": given, "taken": [] if forward.get("credentials") == "Keep" else list(policy["issuers"].values())}
+    return {**found, "set": given, "taken": [] if forward.get("credentials") == "Keep" else every_place(policy)}
 
 
 def together(answers: list[Raw], policies: list[Raw], request: Raw) -> Raw:
@@ -163,11 +195,11 @@ def together(answers: list[Raw], policies: list[Raw], request: Raw) -> Raw:
     for parts in {tuple(re.split("[-_]", name.lower())) for name in forwarded}:
         for joints in itertools.product("-_", repeat=len(parts) - 1):
             removed.add("".join(itertools.chain(*zip(parts, (*joints, ""), strict=True))))
-    taken = who.places([issuer for each in answers for issuer in each.get("taken", ())])
+    taken = [place for each in answers for place in each.get("taken", ())]
     removed |= {place["header"].lower() for place in taken if "header" in place}
     queries = {name for place in taken for name, _ in who.parameters(request) if who.unquote(name) == place.get("query")}
-    sent, cut = who.cookies(request), {place["cookie"] for place in taken if "cookie" in place}
-    left = [f"{name}={value}" for name, value in sent if name not in cut]
+    sent, cut = request["headers"].get("cookie", "").split(";"), {place["cookie"] for place in taken if "cookie" in place}
+    left = [each.strip() for each in sent if each.partition("=")[0].strip() not in cut]
     if len(left) < len(sent):
         given, removed = ({**given, "cookie": "; ".join(left)}, removed) if left else (given, {*removed, "cookie"})
     return {**first, "set": given, "removed": removed - set(given), "removed_query": queries}

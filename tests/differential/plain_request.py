@@ -67,11 +67,16 @@ def address_of(text: str) -> Any:
     return getattr(found, "ipv4_mapped", None) or found
 
 
-def client(request: Raw, how: Raw) -> Any:
-    """The client's address as the operator says it is found; None: unknown."""
+def is_trusted(request: Raw, how: Raw) -> bool:
+    """Whether the peer is one whose headers count."""
     peer = address_of(request["source"])
-    if not how["header"] or peer is None or not any(peer in ipaddress.ip_network(each) for each in how["trusted"]):
-        return peer
+    return peer is not None and any(peer in ipaddress.ip_network(each) for each in how["trusted"])
+
+
+def client(request: Raw, how: Raw | None) -> Any:
+    """The client's address as the operator says it is found; None: unknown."""
+    if how is None or not how["header"] or not is_trusted(request, how):
+        return address_of(request["source"]) if how else None
     value = request["headers"].get(how["header"], "")
     if how["header"] != "x-forwarded-for":
         return address_of(value)
@@ -79,20 +84,21 @@ def client(request: Raw, how: Raw) -> Any:
     return address_of(entries[-needed]) if len(entries) >= needed else None
 
 
-def member_faults(item: Raw, request: Raw, operator: Raw) -> dict[str, bool]:
-    """Why clientIP and headers of an item do not hold, in this order, and whether that is certain."""
-    found = {}
+def member_faults(item: Raw, sets: Raw, request: Raw, operator: Raw) -> list[str]:
+    """Why clientIP and headers of an item do not hold, in this order; `?` where that is not certain."""
+    found = []
     if "clientIP" in item:
         address = client(request, operator["clientAddress"])
-        ranges = [(address_of(each["from"]), address_of(each["to"])) for each in item["clientIP"].get("ranges", ())]
+        meant = [item["clientIP"], *(sets[name] for name in item["clientIP"].get("sets", ()))]
+        ranges = [(address_of(one["from"]), address_of(one["to"])) for each in meant for one in each.get("ranges", ())]
         if address is None:
-            found["ip.unknown"] = False
-        elif not any(address in ipaddress.ip_network(each) for each in item["clientIP"].get("cidrs", ())) and not any(
+            found.append("ip.unknown")
+        elif not any(address in ipaddress.ip_network(one) for each in meant for one in each.get("cidrs", ())) and not any(
             first.version == address.version and first <= address <= last for first, last in ranges
         ):
-            found["ip.denied"] = True
+            found.append("ip.denied")
     faults = [header_fault(each, request) for each in item.get("headers", ())]
-    return {**found, **({"header.mismatch": "mismatch" in faults} if any(faults) else {})}
+    return [*found, *(["header.mismatch" if "mismatch" in faults else "?header.mismatch"] if any(faults) else [])]
 
 
 def header_fault(condition: Raw, request: Raw) -> str:
@@ -103,3 +109,36 @@ def header_fault(condition: Raw, request: Raw) -> str:
     if fold(value) in wanted:
         return ""
     return "unclear" if any(fold(each.strip()) in wanted for each in value.split(",")) else "mismatch"
+
+
+def path_params(rule: Raw, request: Raw) -> dict[str, str]:
+    """What stands for the parameters of the first template of the rule that is for this request."""
+    path = canonical(request["path"].partition("?")[0])
+    for match in rule.get("matches", ()):
+        if match.get("path", {}).get("type") == "Template" and matches(match, request["method"], path):
+            pairs = zip(match["path"]["value"].split("/"), path.split("/"), strict=False)
+            return {want[1:-1]: canonical(have) for want, have in pairs if want.startswith("{")}
+    return {}
+
+
+def when_fault(text: str, seen: Raw) -> str:
+    """Why an expression does not hold: `a || b && c` of comparisons; what is looked at and not there is an error."""
+    told = [[compared(each, seen) for each in one.split(" && ")] for one in text.split(" || ")]
+    every = [False if False in one else None if None in one else True for one in told]
+    # A parameter that comes twice (...) is no value: the whole fails.
+    if any(... in one for one in told) or (True not in every and None in every):
+        return "expression.error"
+    return "" if True in every else "expression.false"
+
+
+def compared(text: str, seen: Raw) -> Any:
+    """Whether `name == 'value'`, `name != 'value'`, `'value' in name` or `ip.inCidr(clientIP, 'network')` is true; None: an error."""
+    if text.startswith("ip.inCidr"):
+        return seen["clientIP"] and seen["clientIP"] in ipaddress.ip_network(text.split("'")[1])
+    left, operation, right = text.split(" ")
+    (name, literal), value = (right, left) if operation == "in" else (left, right), seen
+    for step in re.findall(r"[\w-]+", name):
+        value = value.get(step) if isinstance(value, dict) else None
+    if value is None or value is ... or (operation == "in" and not isinstance(value, list | dict)):
+        return value if value is ... else None
+    return literal.strip("'") in value if operation == "in" else (value == literal.strip("'")) is (operation == "==")

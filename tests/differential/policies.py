@@ -56,6 +56,52 @@ ADDRESSES: list[Raw] = [
     {"ranges": [{"from": "203.0.113.5", "to": "203.0.113.9"}]},
     {"cidrs": ["203.0.113.7"], "ranges": [{"from": "2001:db8::1", "to": "2001:db8::7"}]},
 ]
+IP_SETS: list[Raw] = [
+    {"name": "home", "cidrs": ["203.0.113.0/24", "2001:db8::/32"]},
+    {"name": "home", "ranges": [{"from": "192.0.2.1", "to": "192.0.2.10"}]},
+    {"name": "far", "cidrs": ["198.51.100.1"], "ranges": [{"from": "203.0.113.9", "to": "203.0.113.12"}]},
+]
+X_KEY = {"header": "X-Key"}
+ONE, TWO = {"file": "one.jsonl"}, {"file": "two.jsonl"}
+KEY_SETS: list[Raw] = [
+    *[{"name": "subs", "from": ONE, "in": [X_KEY]}] * 4,
+    {"name": "subs", "from": ONE, "in": [X_KEY, {"query": "k"}]},
+    {"name": "subs", "from": ONE, "in": [{"cookie": "k"}, X_KEY]},
+    {"name": "more", "from": TWO, "in": [{"header": "Authorization", "scheme": "ApiKey"}]},
+    {"name": "more", "from": TWO, "in": [{"query": "k"}]},
+    {"name": "more", "from": TWO, "in": [X_KEY]},
+]
+AUTHORITIES: list[Raw] = [
+    {"name": "partners", "from": {"file": "one.crt"}, "revocation": "None"},
+    *[{"name": "partners", "from": {"file": "one.crt"}, "revocation": "Require", "crls": [{"file": "one.crl"}]}] * 3,
+    {"name": "partners", "from": {"file": "one.crt"}, "revocation": "Prefer", "crls": [{"file": "old.crl"}, {"file": "one.crl"}]},
+    {"name": "partners", "from": {"file": "one.crt"}, "revocation": "Require", "crls": [{"file": "old.crl"}]},
+    {"name": "partners", "from": {"file": "one.crt"}, "revocation": "Prefer", "crls": [{"file": "old.crl"}]},
+    {"name": "others", "from": {"file": "two.crt"}, "revocation": "Prefer"},
+]
+IDENTITIES: list[Raw] = [
+    {"dnsName": "*.partner.example"},
+    {"dnsName": "c.example"},
+    {"uri": "spiffe://partner/ns/*", "issuer": "CN=one"},
+    {"email": "a@partner.example", "commonName": "good"},
+    {"subject": "CN=other"},
+    {"serial": "03:E8"},
+]
+ATOMS = {
+    "": [
+        "request.method == 'GET'",
+        "request.method != 'POST'",
+        "request.headers['x-t'] == 'blue'",
+        "'x-u' in request.headers",
+        "request.query['x'] == '1'",
+        "request.pathParams['x'] == 'b'",
+        "request.path == '/a/b'",
+        "ip.inCidr(clientIP, '203.0.113.0/24')",
+    ],
+    "jwt": ["jwt.sub == 'alice'", "jwt.plan == 'gold'", "jwt.plan != 'gold'", "'reader' in jwt.roles", "'admin' in jwt.realm.roles"],
+    "apiKey": ["apiKey.subscription == 'acme'", "apiKey.labels.region == 'eu'", "apiKey.id != 'acme'", "'region' in apiKey.labels"],
+    "clientCertificate": ["clientCertificate.commonName == 'good'", "'a.partner.example' in clientCertificate.dnsNames"],
+}
 HEADERS: list[Raw] = [
     {"name": "x-t", "values": ["blue"]},
     {"name": "X-T"},
@@ -70,6 +116,10 @@ FORWARDED: list[Raw] = [
     {"name": "x-auth-plan", "from": {"claim": ["plan"]}},
     {"name": "X-Auth-Sub", "from": {"claim": ["sub"]}},
     {"name": "x-auth-roles", "from": {"claim": ["roles"]}},
+    {"name": "X-Auth-Plan", "from": {"apiKey": ["subscription"]}},
+    {"name": "x-auth-region", "from": {"apiKey": ["labels", "region"]}},
+    {"name": "X-Auth-Sub", "from": {"clientCertificate": ["commonName"]}},
+    {"name": "x-auth-names", "from": {"clientCertificate": ["dnsNames"]}},
 ]
 DENIED: list[Raw] = [
     {"forbidden": {"statusCode": 404}},
@@ -93,17 +143,50 @@ def _jwt(hand: Hand, names: list[str]) -> Raw:
     return given(issuers=hand.some(names, 2), audiences=audiences, scopes=scopes, claims=claims)
 
 
-def _item(hand: Hand, at: int, names: list[str], *, allows: bool) -> Raw:
-    jwt = _jwt(hand, names) if names and not hand.rarely(4 if allows else 2) else None
+Names = dict[str, list[str]]
+
+
+def _when(hand: Hand, kinds: list[str]) -> str:
+    """An expression of comparisons; the credentials that it names are those of the item."""
+    atoms = [each for kind in ["", *kinds, *kinds] for each in ATOMS[kind]] + ["nobody.x == '1'"] * hand.rarely(60)
+    drawn = [hand.one(atoms) for _ in range(hand.one([1, 1, 2, 3]))]
+    joints = [hand.one([" && ", " || "]) for _ in drawn[1:]]
+    return "".join(part for pair in zip(drawn, [*joints, ""], strict=True) for part in pair)
+
+
+def _callers(hand: Hand, names: Names, *, often: bool) -> Raw:
+    """What an item asks the caller to present: mostly one thing, now and then several, or nothing."""
+    makers = {
+        "jwt": lambda: _jwt(hand, names["issuers"]),
+        "apiKey": lambda: given(**{"from": hand.one(names["apiKeys"])}, scopes=hand.maybe(3, [["x"], ["y", "z"], ["w"]])),
+        "clientCertificate": lambda: given(
+            authority=hand.one(names["certificateAuthorities"]), identities=hand.some(IDENTITIES, 2) if hand.rarely(3) else None
+        ),
+    }
+    there = {"jwt": names["issuers"], "apiKey": names["apiKeys"], "clientCertificate": names["certificateAuthorities"]}
+    kinds = [each for each in ["jwt", "apiKey", "clientCertificate"] if there[each]]
+    if not kinds or hand.rarely(4 if often else 2):
+        return {}
+    return {kind: makers[kind]() for kind in hand.some(kinds, hand.one([1, 1, 1, 2, 3]))}
+
+
+def _item(hand: Hand, at: int, names: Names, *, allows: bool) -> Raw:
+    callers = _callers(hand, names, often=allows)
     often = 4 if allows else 2
     headers = hand.some(HEADERS, 2) if hand.rarely(often) else []
-    members = given(jwt=jwt, clientIP=hand.maybe(often, ADDRESSES), headers=headers)
-    if allows and jwt is None:
+    when = _when(hand, list(callers)) if hand.rarely(3) else None
+    members = given(**callers, clientIP=_addresses(hand, names) if hand.rarely(often) else None, headers=headers, when=when)
+    if allows and not callers:
         members["anonymous"] = {}
     return {"name": f"i{at}", **(members or {"headers": [HEADERS[0]]})}
 
 
-def _items(hand: Hand, names: list[str], most: int, *, allows: bool) -> list[Raw]:
+def _addresses(hand: Hand, names: Names) -> Raw:
+    sets = hand.some(names["ipSets"], 2) if names["ipSets"] and hand.rarely(2) else None
+    return {**(hand.one(ADDRESSES) if not sets or hand.rarely(2) else {}), **given(sets=sets)}
+
+
+def _items(hand: Hand, names: Names, most: int, *, allows: bool) -> list[Raw]:
     return [_item(hand, at, names, allows=allows) for at in range(hand.number(1, most))]
 
 
@@ -112,7 +195,7 @@ def _forward(hand: Hand) -> Raw:
     return given(headers=list(drawn.values()), credentials=hand.maybe(4, ["Keep", "Remove"]))
 
 
-def _rule(hand: Hand, at: int, names: list[str], *, last: bool) -> Raw:
+def _rule(hand: Hand, at: int, names: Names, *, last: bool) -> Raw:
     matches = None
     if not last or hand.rarely(4):
         matches = [{**each, **given(methods=hand.maybe(4, METHODS))} for each in hand.some(MATCHES, 2)]
@@ -129,17 +212,31 @@ def _issuers(hand: Hand) -> list[Raw]:
     ]
 
 
+def _defined(hand: Hand, *, issuers: bool) -> dict[str, list[Raw]]:
+    """What a policy defines, each name once."""
+
+    def some(options: list[Raw], most: int) -> list[Raw]:
+        return list({each["name"]: each for each in hand.some(options, most)}.values())
+
+    return {
+        "issuers": _issuers(hand) if issuers else [],
+        "apiKeys": [] if hand.rarely(3) else some(KEY_SETS, 2),
+        "certificateAuthorities": some(AUTHORITIES, 2) if hand.rarely(2) else [],
+        "ipSets": some(IP_SETS, 2) if hand.rarely(3) else [],
+    }
+
+
 def _open(hand: Hand) -> Raw:
     """A rule that lets everybody in, and forwards something."""
     return {"name": "open", "allow": [{"name": "anyone", "anonymous": {}}], "forward": {"headers": [hand.one(FORWARDED[:3])]}}
 
 
-def _spec(hand: Hand, at: int, lent: list[str]) -> Raw:
-    issuers = [] if hand.rarely(8) else _issuers(hand)
+def _spec(hand: Hand, at: int, lent: dict[str, list[Raw]]) -> Raw:
+    defined = _defined(hand, issuers=not hand.rarely(8))
     takes = bool(lent) and hand.rarely(2)
-    names = sorted({each["name"] for each in issuers} | set(lent if takes else []))
+    names = {kind: sorted({each["name"] for each in (*own, *(lent[kind] if takes else ()))}) for kind, own in defined.items()}
     # Now and then a name that nobody defines.
-    names += ["nobody"] * hand.rarely(40)
+    names[hand.one(["issuers", *names])] += ["nobody"] * hand.rarely(40)
     count = hand.number(1, 3)
     rules = [_rule(hand, at, names, last=at == count - 1) for at in range(count)]
     if hand.rarely(4):
@@ -150,8 +247,8 @@ def _spec(hand: Hand, at: int, lent: list[str]) -> Raw:
         mode=hand.maybe(8 if at else 16, ["Shadow"]),
         preflight=hand.maybe(3, ["Allow"]),
         definitionsFrom=[{"namespace": "defs", "name": "idps"}] if takes else None,
-        audiences=["one", "two"] if names else None,
-        issuers=issuers,
+        audiences=["one", "two"] if names["issuers"] else None,
+        **defined,
         deny=_items(hand, names, 2, allows=False) if hand.rarely(5) else None,
         denied=hand.maybe(4, DENIED),
         rules=rules,
@@ -165,17 +262,19 @@ CLIENTS: list[Raw | None] = [
     {"header": "x-forwarded-for", "hops": 1, "appended": False, "trusted": ["192.0.2.0/24"]},
     {"header": "x-real-ip", "trusted": ["192.0.2.0/24"]},
 ]
+CERTIFICATES: list[Raw | None] = [{}, {}, {"header": "x-cert"}, {"header": "x-cert", "trusted": ["192.0.2.0/24"]}]
 UNPROTECTED = [["all"], ["api.example.com"], ["*.example.com", "free.test"]]
 
 
 def installation(hand: Hand) -> Raw:
-    lent = _issuers(hand) if hand.rarely(2) else []
-    policies = [{"metadata": {"namespace": "defs", "name": "idps"}, "spec": {"issuers": lent}}] if lent else []
+    lent = _defined(hand, issuers=True) if hand.rarely(2) else {}
+    policies = [{"metadata": {"namespace": "defs", "name": "idps"}, "spec": given(**lent)}] if lent else []
     # Policies that let everybody in and forward different values are hardly ever drawn by chance.
     bare = hand.rarely(8)
     for at, (namespace, name) in enumerate(hand.some(NAMES, 3)):
-        spec = {"hosts": HOSTS[0], "rules": [_open(hand)]} if bare else _spec(hand, at, [each["name"] for each in lent])
+        spec = {"hosts": HOSTS[0], "rules": [_open(hand)]} if bare else _spec(hand, at, lent)
         policies.append({"metadata": {"namespace": namespace, "name": name}, "spec": spec})
     # A client that is {} is the peer.
-    operator = {"clientAddress": None if hand.rarely(24) else hand.one(CLIENTS), **given(unprotected=hand.maybe(4, UNPROTECTED))}
+    client, told = None if hand.rarely(24) else hand.one(CLIENTS), None if hand.rarely(24) else hand.one(CERTIFICATES)
+    operator = {"clientAddress": client, "clientCertificate": told, **given(unprotected=hand.maybe(4, UNPROTECTED))}
     return {"operator": operator, "policies": policies}

@@ -16,9 +16,7 @@ from tests.differential.generate import REQUESTS, cases, drawn
 from tests.differential.words import Hand
 
 # What no policy and no request bring about.
-# No policy asks for an API key or has an expression yet.
-UNUSED = {"apikey.unknown", "apikey.disabled", "apikey.expired", "apikey.scope", "expression.false", "expression.error"}
-NEVER = {"internal.error", "overloaded"} | UNUSED
+NEVER = {"internal.error", "overloaded"}
 UNHURRIED = settings(suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large], deadline=None)
 
 

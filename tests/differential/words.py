@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from tests.corpus_runner import TokenOf
+from tests.differential.credentials import thumbprint
 
 Raw = dict[str, Any]
 
@@ -32,6 +33,8 @@ TOKENS: dict[str, Raw] = {
     "no-exp": {"audience": ["one", "two"], "lifetime": None},
     "elsewhere": {"audience": "three"},
     "bound": {"audience": ["one", "two"], "claims": {"cnf": {"jkt": "x"}}},
+    "held": {"audience": ["one", "two"], "scope": "read", "claims": {"cnf": {"x5t#S256": thumbprint("good")}}},
+    "held-by-stranger": {"audience": ["one", "two"], "claims": {"cnf": {"x5t#S256": thumbprint("stranger")}}},
     "forged": {"audience": ["one", "two"], "tamper": "signature"},
     "stranger": {"signedBy": "stranger", "issuer": "https://idp.example.com", "audience": ["one", "two"]},
     "pretender": {"signedBy": "partner", "issuer": "https://idp.example.com", "kid": "idp-rsa", "audience": ["one", "two"]},
