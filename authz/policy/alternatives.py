@@ -53,8 +53,14 @@ class Alternative:
         return failure or self._static or self._allow(_NOBODY)
 
     def _of_several(self, view: View) -> Allow | Failure:
+        credentials = self.item.credentials
+        first = view.identity(credentials[0].reader)
+        # What was made of the same callers before; they and what they say cannot change.
+        known = first.answers.get(self) if isinstance(first, Caller) and view.trace is None else None
+        if known is not None and all(view.identity(each.reader) is caller for each, caller in zip(credentials, known[0], strict=True)):
+            return self.item.member_failure(view) or known[1]
         callers: dict[str, Caller] = {}
-        for credential in self.item.credentials:
+        for credential in credentials:
             caller = view.identity(credential.reader)
             failure = caller if isinstance(caller, Failure) else credential.permit(caller, view)
             if failure is not None:
@@ -62,7 +68,12 @@ class Alternative:
             if isinstance(caller, Caller):
                 callers[credential.kind] = caller
         answer = self._allow(callers)
-        return answer if isinstance(answer, Failure) else self.item.member_failure(view) or replace(answer, is_shared=False)
+        if isinstance(answer, Failure):
+            return answer
+        if view.trace is None and isinstance(first, Caller):
+            # Of each first caller the last ones it came with, so that this does not grow.
+            first.answers[self] = tuple(callers.values()), answer
+        return self.item.member_failure(view) or answer
 
     def _not_only_ours(self, failure: Failure, blamed: Credential, view: View) -> Failure:
         # Where something else is certainly false, the alternative would have failed without our fault too.
