@@ -108,7 +108,8 @@ def faults_of(item: Raw, callers: dict[str, who.Caller], policy: Raw, world: Raw
     reasons = what.member_faults(item, policy["ipSets"], request, world["operator"])
     if "when" in item:
         reasons.append(what.when_fault(item["when"], seen(callers, world, request, rule)))
-    return [each.fault for each in callers.values() if each.fault[0]] + [(reason, 3) for reason in reasons if reason]
+    rank = 2 if any(each.reason for each in callers.values()) else 3
+    return [each.fault for each in callers.values() if each.fault[0]] + [(reason, rank) for reason in reasons if reason]
 
 
 def seen(callers: dict[str, who.Caller], world: Raw, request: Raw, rule: Raw | None) -> Raw:
@@ -149,14 +150,13 @@ def by_rule(rule: Raw, policy: Raw, world: Raw, request: Raw) -> Raw:
         if not faults:
             return allowed(rule, item, callers[item["name"]], policy)
         (reason, rank), ours = faults[0], faults[0][0] in who.OURS
-        others = [(each, min(rank, 2) if each in PLACELESS else rank) for each, rank in faults if is_certain(each)]
+        others = [each for each in faults if is_certain(each[0])]
         reason, rank = others[0] if ours and others else (reason, rank)
         failures.append((ours and not others, rank, reason.strip("?"), item["name"]))
     _, _, reason, alternative = max(failures, key=lambda each: each[:2], default=(False, 0, "rule.deny", ""))
     return {**denied(reason, policy, rule, alternative, helps=bool(shown)), "shown": shown}
 
 
-PLACELESS = ("ip.denied", "header.mismatch", "expression.false")
 REFUSED = {"policy.invalid": 503, who.UNAVAILABLE: 503, "cert.revocation_unknown": 503, who.MULTIPLE: 400}
 UNKNOWN = ("token.", "apikey.unknown", "apikey.disabled", "apikey.expired", "credentials.missing")
 
