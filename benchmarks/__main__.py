@@ -5,14 +5,14 @@ Usage: `python -m benchmarks [--check]`; with `--check` the exit code is 1 where
 
 import sys
 
-from benchmarks import api_keys, calls, decisions, memory
+from benchmarks import api_keys, calls, credentials, decisions, memory
 
 
 def main():
     """Print the report; return the exit code."""
     missed = False
     print("Ratios of CPU time in one interleaved run, minimum of the rounds; µs and B are true of this machine only.", flush=True)
-    for part in (decisions.of_one_request, calls.lines, memory.lines, api_keys.lines, decisions.among_many):
+    for part in (decisions.of_one_request, calls.lines, memory.lines, api_keys.lines, credentials.lines, decisions.among_many):
         for line in part():
             missed |= line.missed
             print(line, flush=True)

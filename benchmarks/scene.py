@@ -13,6 +13,7 @@ from jwt.algorithms import RSAAlgorithm
 
 from authz.envoy.codec import request_of
 from authz.envoy.endpoint import Endpoint
+from authz.model.cluster import ALONE, Cluster
 from authz.model.declared import Declared
 from authz.model.issuer import AUTHORIZATION_BEARER, Issuer, KeySource
 from authz.model.operator import ClientAddress, Operator
@@ -135,14 +136,20 @@ def _policy(at, host, shared):
 class Site:
     """Everything between the bytes of a check and the bytes of its answer, with `declared` in force."""
 
-    def __init__(self, declared: Iterable[Declared], memory: TokenMemory | None = None) -> None:
+    def __init__(
+        self,
+        declared: Iterable[Declared],
+        memory: TokenMemory | None = None,
+        operator: Operator = OPERATOR,
+        cluster: Cluster = ALONE,
+    ) -> None:
         self.memory = memory if memory is not None else TokenMemory()
         self.clock = clock = SystemClock()
         metrics = Metrics(tuple, lambda: len(self.memory))
         self.audit = Auditor(metrics, Lines(io.StringIO(), clock.time, 0.0, OPERATOR.client_address))
         self.ring = KeyRing(NoFetcher(), clock, self.audit)
-        self.updater = Updater(OPERATOR, self.ring, self.memory)
-        self.report = self.updater.apply(declared)
+        self.updater = Updater(operator, self.ring, self.memory)
+        self.report = self.updater.apply(declared, cluster)
         metrics.reloaded(self.report.states, 0.0, ok=True)
         wrong = [state for state in self.report.states if not state.accepted]
         if wrong:

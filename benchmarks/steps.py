@@ -24,11 +24,11 @@ def steps(site, data):
     (alternative,) = rule.alternatives
     item = alternative.item
     address, header = item.members
-    reader: TokenReader = item.reader
+    reader: TokenReader = item.only.reader
     presented = reader._finder.find(request)
     salt, memory = reader._salt, reader._memory
-    text = presented.token.encode()
-    digest = sha256(salt + text).digest()
+    text = presented.token.reveal().encode()
+    digest = sha256(salt + presented.mark + b"." + text).digest()
     principal = memory.get(digest)
     last = object()
 
@@ -56,8 +56,8 @@ def steps(site, data):
         "    method and path to rule": lambda: policy.rule_for(request.method, view.path),
         "    token": fresh_identity,
         "      presented token": lambda: reader._finder.find(request),
-        "      encode it": lambda: presented.token.encode("utf-8", "surrogateescape"),
-        "      digest": lambda: sha256(salt + text).digest(),
+        "      encode it": lambda: presented.token.reveal().encode("utf-8", "surrogatepass"),
+        "      digest": lambda: sha256(salt + presented.mark + b"." + text).digest(),
         "      memory": lambda: memory.get(digest),
         "    what the alternative made of the claims": lambda: principal.answers.get(alternative),
         "    clientIP": fresh_address,
