@@ -15,6 +15,7 @@ def check_request(
     peer: str = "203.0.113.7",
     policy: str = "",
     protocol: str = "HTTP/1.1",
+    certificate: str = "",
 ) -> bytes:
     """A CheckRequest that differs from the usual one by what is given."""
     request = pb.CheckRequest()
@@ -25,6 +26,7 @@ def check_request(
     for name, octets in raw_headers or ():
         http.header_map.headers.add(key=name, raw_value=octets)
     request.attributes.source.address.socket_address.address = peer
+    request.attributes.source.certificate = certificate
     if policy:
         request.attributes.context_extensions["policy"] = policy
     return request.SerializeToString()
