@@ -7,6 +7,7 @@ from hashlib import sha256
 from urllib.parse import quote
 
 from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ed25519
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
@@ -26,10 +27,11 @@ def authority() -> pki.Node:
 
 @cache
 def client(name: str = "client", *, by_another: bool = False) -> pki.Node:
-    """The certificate of a client; `by_another`: by an authority that nobody knows."""
+    """The certificate of a client; `by_another`: by an authority that nobody knows. The key of `edward` is of Ed25519."""
     issuer = pki.a_ca("stranger", days=DAYS) if by_another else authority()
     names = pki.san(x509.DNSName(f"{name}.example.com"), x509.UniformResourceIdentifier(f"spiffe://example.com/{name}"))
-    return pki.a_leaf(issuer, names, subject=pki.cn(name), days=DAYS)
+    key = ed25519.Ed25519PrivateKey.generate() if name == "edward" else None
+    return pki.a_leaf(issuer, names, subject=pki.cn(name), days=DAYS, key=key)
 
 
 def pem_of(node: pki.Node) -> str:
