@@ -6,7 +6,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from authz.api import definitions, v1alpha1
 from authz.model.certificate import CertificateIdentity
-from authz.model.issuer import AUTHORIZATION_BEARER, Issuer, KeySource, token_type
+from authz.model.issuer import AUTHORIZATION_BEARER, Issuer, token_type
 from authz.model.policy import (
     AddressCondition,
     Answer,
@@ -29,7 +29,6 @@ from authz.model.policy import (
     Target,
     TargetKind,
 )
-from authz.model.reference import Reference
 
 
 def policy_of(name: PolicyName, generation: int, spec: v1alpha1.AuthPolicySpec, created: str = "", directory: str = "") -> Policy:
@@ -45,7 +44,7 @@ def policy_of(name: PolicyName, generation: int, spec: v1alpha1.AuthPolicySpec, 
         preflight=spec.preflight == "Allow",
         definitions_from=tuple(PolicyName(ref.namespace, ref.name) for ref in spec.definitions_from or ()),
         audiences=tuple(spec.audiences or ()),
-        issuers=tuple(_issuer(issuer, name.namespace) for issuer in spec.issuers or ()),
+        issuers=tuple(_issuer(issuer, name.namespace, directory) for issuer in spec.issuers or ()),
         deny=tuple(_item(item, name) for item in spec.deny or ()),
         rules=tuple(_rule(rule, name) for rule in spec.rules or ()),
         denied=_denied(spec.denied) if spec.denied else Denied(),
@@ -92,23 +91,20 @@ def target_of(name: PolicyName, spec: Any) -> Policy | None:  # noqa: ANN401 - a
     )
 
 
-def _issuer(written: v1alpha1.Issuer, namespace: str) -> Issuer:
+def _issuer(written: v1alpha1.Issuer, namespace: str, directory: str) -> Issuer:
+    usual = ("RS256", "ES256") if written.hmac_from is None else ("HS256",)
     return Issuer(
         name=written.name,
         issuer=written.issuer,
-        keys=KeySource(written.discovery_url or "", written.jwks_url or "", written.jwks or "", _reference(written.jwks_from, namespace)),
-        algorithms=tuple(written.algorithms),
+        keys=definitions.key_source(written, namespace, directory),
+        algorithms=tuple(written.algorithms or usual),
         clock_skew=written.clock_skew_seconds,
         token_types=frozenset(token_type(each) for each in written.token_types),
         max_lifetime=written.max_lifetime_seconds,
         max_age=written.max_age_seconds,
         places=tuple(definitions.place(each) for each in written.token_from) if written.token_from else (AUTHORIZATION_BEARER,),
-        ca_from=_reference(written.ca_ref, namespace),
+        ca_from=definitions.named_text(written.ca_ref, namespace, directory),
     )
-
-
-def _reference(written: v1alpha1.JwksRef | v1alpha1.CaRef | None, namespace: str) -> Reference | None:
-    return Reference(written.kind, written.namespace or namespace, written.name, written.key) if written else None
 
 
 def _rule(written: v1alpha1.Rule, policy: PolicyName) -> Rule:

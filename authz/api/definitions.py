@@ -2,7 +2,7 @@
 
 from authz.api import v1alpha1
 from authz.model.definitions import AddressRange, ApiKeySet, CertificateAuthority, IpSet, Revocation
-from authz.model.issuer import Place, PlaceKind
+from authz.model.issuer import KeySource, Place, PlaceKind
 from authz.model.reference import FILE, Reference, Selection
 
 
@@ -28,6 +28,33 @@ def authority(written: v1alpha1.CertificateAuthority, namespace: str, directory:
         crls_from=tuple(_text(each, namespace, directory, "ca.crl") for each in written.crls or ()),
         crl_hosts=tuple(written.crl_hosts or ()),
     )
+
+
+def key_source(written: v1alpha1.Issuer, namespace: str, directory: str) -> KeySource:
+    """Return where an issuer's keys come from. `directory`: of the policy's file, where it stands in one."""
+    secret = written.hmac_from
+    return KeySource(
+        written.discovery_url or "",
+        written.jwks_url or "",
+        written.jwks or "",
+        named_text(written.jwks_from, namespace, directory),
+        _shared_secret(secret, namespace, directory) if secret is not None else None,
+    )
+
+
+def named_text(written: v1alpha1.JwksRef | v1alpha1.CaRef | None, namespace: str, directory: str) -> Reference | None:
+    """Return where a key set or CA certificates stand; None where nothing is written."""
+    if written is None:
+        return None
+    if written.file is not None:
+        return Reference(FILE, "", written.file, directory)
+    return Reference(written.kind or "", written.namespace or namespace, written.name or "", written.key)
+
+
+def _shared_secret(written: v1alpha1.HmacSource, namespace: str, directory: str) -> Reference:
+    if written.secret_ref is not None:
+        return _object("Secret", written.secret_ref, namespace, "hmac")
+    return Reference(FILE, "", written.file or "", directory)
 
 
 def ip_set(written: v1alpha1.IpSet) -> IpSet:

@@ -6,7 +6,7 @@ may use and that fit its type and curve. Members that are no public signing keys
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
@@ -48,6 +48,28 @@ class Key:
     def verifies(self, signed: bytes, signature: bytes) -> bool:
         """Return whether `signature` over `signed` was made with the private half of this key."""
         return bool(self.verifier.verify(signed, self.material, signature))
+
+
+class VerifyingKey(Protocol):
+    """What verifies a signature."""
+
+    @property
+    def kid(self) -> str:
+        """Its name, or ""."""
+
+    def verifies(self, signed: bytes, signature: bytes) -> bool:
+        """Return whether `signature` over `signed` was made with its private half, or the secret that it is."""
+
+
+class Keys(Protocol):
+    """The keys of one issuer, public ones or secrets."""
+
+    @property
+    def kids(self) -> tuple[str, ...]:
+        """Their names."""
+
+    def find(self, kid: str | None, algorithm: str) -> VerifyingKey | None:
+        """Return what verifies a token with this header, or None."""
 
 
 class KeySet:
@@ -128,19 +150,22 @@ def _keys(member: Any, algorithms: tuple[str, ...]) -> list[Key]:  # noqa: ANN40
     kid = member.get("kid", "")
     if not isinstance(kid, str) or len(kid) > 256:
         raise _Unusable("kid is not a short string")
-    _check_use(member)
+    if why := use_problem(member):
+        raise _Unusable(why)
     fitting = [name for name in _fitting(member) if name in algorithms]
     if not fitting:
         raise _Unusable("of a type, curve or algorithm that the issuer's `algorithms` do not list")
     return [_prepared(member, kid, name) for name in fitting]
 
 
-def _check_use(member: dict[str, Any]) -> None:
+def use_problem(member: dict[str, Any]) -> str:
+    """Return why a member of a JWKS is not for verifying signatures, or "" (RFC 7517 §4.2, §4.3)."""
     if member.get("use", "sig") != "sig":
-        raise _Unusable("not for signatures (use)")
+        return "not for signatures (use)"
     operations = member.get("key_ops", ["verify"])
     if not isinstance(operations, list) or "verify" not in operations:
-        raise _Unusable("not for verifying (key_ops)")
+        return "not for verifying (key_ops)"
+    return ""
 
 
 def _fitting(member: dict[str, Any]) -> frozenset[str]:

@@ -75,7 +75,7 @@ def _unfetchable(each: Declared, fetch: FetchLimits) -> list[Problem]:
     found = []
     for at, issuer in enumerate(each.policy.issuers if each.policy is not None else ()):
         url = issuer.keys.jwks_url or issuer.keys.discovery_url or issuer.issuer
-        is_fetched = not issuer.keys.jwks and issuer.keys.jwks_from is None
+        is_fetched = not issuer.keys.jwks and issuer.keys.jwks_from is None and issuer.keys.hmac_from is None
         if is_fetched and url.startswith("http://") and origin_of(url) not in fetch.insecure_origins:
             what = f"keys are fetched over https only; for this origin alone: --fetch-insecure {origin_of(url)}"
             found.append(each.located(Problem("AZ321", what, ("spec", "issuers", at), severity=Severity.WARNING)))

@@ -1,6 +1,6 @@
 """Who may vouch for a token, and where tokens are looked for."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from authz.model.reference import Reference
@@ -41,12 +41,19 @@ AUTHORIZATION_BEARER = Place(PlaceKind.HEADER, "authorization", "Bearer")
 
 @dataclass(frozen=True, slots=True)
 class KeySource:
-    """Where an issuer's keys come from: at most one is set; without any, the issuer's URL leads to them."""
+    """Where an issuer's keys come from: at most one is set; without any, the issuer's URL leads to them.
+
+    Attributes:
+        hmac_from: where the secrets are that the issuer shares with this service.
+        hmac: their text, once it is there.
+    """
 
     discovery_url: str = ""
     jwks_url: str = ""
     jwks: str = ""
     jwks_from: Reference | None = None
+    hmac_from: Reference | None = None
+    hmac: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +63,8 @@ class Issuer:
     Attributes:
         name: how the rules of a policy refer to it.
         issuer: what `iss` and the metadata's issuer must equal, byte for byte.
-        keys: where its public keys come from.
-        algorithms: the `alg` values that are accepted, all of them asymmetric.
+        keys: where its keys come from.
+        algorithms: the `alg` values that are accepted: those of HMAC where `keys` are secrets, else asymmetric ones alone.
         clock_skew: tolerance for `exp`, `nbf` and `iat`, in seconds.
         places: where its tokens are looked for, in this order.
         ca_from: where the CAs are that vouch for its servers; None: those that the operator trusts.
@@ -82,4 +89,4 @@ class Issuer:
     @property
     def references(self) -> tuple[Reference, ...]:
         """The texts in other objects that it needs."""
-        return tuple(each for each in (self.keys.jwks_from, self.ca_from) if each is not None)
+        return tuple(each for each in (self.keys.jwks_from, self.keys.hmac_from, self.ca_from) if each is not None)

@@ -9,6 +9,7 @@ from cryptography import x509
 from authz.authn.authorities import AuthorityError
 from authz.authn.certificates import Authority
 from authz.authn.crl import Revocations
+from authz.authn.hmac_keys import hmac_keys
 from authz.authn.keys import KeySetError, key_set
 from authz.model.cluster import Cluster
 from authz.model.definitions import ApiKeySet, CertificateAuthority, IpSet
@@ -23,9 +24,12 @@ Path = tuple[str | int, ...]
 MOST_TOLD: Final = 8
 
 
-def jwks_problem(issuer: Issuer) -> str:
-    """Return what is wrong with the key set that an issuer holds as text, or ""."""
+def keys_problem(issuer: Issuer) -> str:
+    """Return what is wrong with the key set or the secrets that an issuer holds as text, or ""."""
     try:
+        if issuer.keys.hmac:
+            hmac_keys(issuer.keys.hmac, issuer.algorithms)
+            return ""
         keys = key_set(issuer.keys.jwks.encode(), issuer.algorithms)
     except KeySetError as fault:
         return str(fault)
@@ -40,20 +44,26 @@ class Completion:
         self._records = records
 
     def issuer(self, issuer: Issuer, owner: PolicyName, path: Path, found: list[Problem]) -> Issuer:
-        """Return an issuer with its key set and its CAs."""
-        keys = issuer.keys
-        if keys.jwks_from is not None:
-            text = self._text(keys.jwks_from, owner, (*path, "jwksFrom"), found)
-            resolved = replace(issuer, keys=replace(keys, jwks=text, jwks_from=None))
-            if text and (why := jwks_problem(resolved)):
-                found.append(Problem("AZ212", f"{keys.jwks_from}: {why}", (*path, "jwksFrom")))
-            issuer = resolved if text else issuer
+        """Return an issuer with its key set or secrets, and its CAs."""
+        issuer = self._with_keys(issuer, owner, path, found)
         if issuer.ca_from is not None:
             text = self._text(issuer.ca_from, owner, (*path, "caRef"), found)
             if text and not _holds_certificates(text):
                 found.append(Problem("AZ212", f"{issuer.ca_from}: no PEM certificates are in it; put a CA there", (*path, "caRef")))
             issuer = replace(issuer, ca=text, ca_from=None) if text else issuer
         return issuer
+
+    def _with_keys(self, issuer: Issuer, owner: PolicyName, path: Path, found: list[Problem]) -> Issuer:
+        keys = issuer.keys
+        reference, place = (keys.jwks_from, "jwksFrom") if keys.hmac_from is None else (keys.hmac_from, "hmacFrom")
+        text = self._text(reference, owner, (*path, place), found) if reference is not None else ""
+        if not text:
+            return issuer
+        read = replace(keys, jwks=text, jwks_from=None) if keys.hmac_from is None else replace(keys, hmac=text, hmac_from=None)
+        resolved = replace(issuer, keys=read)
+        if why := keys_problem(resolved):
+            found.append(Problem("AZ212", f"{reference}: {why}", (*path, place)))
+        return resolved
 
     def api_keys(self, keys: ApiKeySet, owner: PolicyName, path: Path, found: list[Problem]) -> ApiKeySet:
         """Return a key set with its records. One that cannot be read is told, and left out with whatever is in that text."""

@@ -10,7 +10,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
-from authz.authn.keys import KeySet, KeySetError, key_set
+from authz.authn.hmac_keys import hmac_keys
+from authz.authn.keys import Keys, KeySet, KeySetError, key_set
 from authz.model.issuer import Issuer, KeySource
 from authz.service.ports import Clock, FetchedKeys, FetchError, KeyFetcher, KeyJournal
 from authz.service.waiting import first_of
@@ -79,7 +80,7 @@ class IssuerKeys:
     def __init__(self, issuer: Issuer) -> None:
         self.source = issuer
         self.issuer = issuer.issuer
-        self.keys: KeySet | None = None
+        self.keys: Keys | None = None
         self.fetched_at = 0.0
         self.failures = 0
         self.failure = ""
@@ -88,11 +89,13 @@ class IssuerKeys:
         self.asked = False
         self.waiting = 0
         self.flight: asyncio.Task[None] | None = None
-        # A key set in an object that nobody has read is not there, and not to be fetched either.
-        self.is_fetched = not issuer.keys.jwks and not issuer.references
+        # What stands in an object that nobody has read is not there, and not to be fetched either.
+        self.is_fetched = not issuer.keys.jwks and not issuer.keys.hmac and not issuer.references
         self.tried = not self.is_fetched
         if issuer.keys.jwks:
             self.keys = key_set(issuer.keys.jwks.encode(), issuer.algorithms)
+        elif issuer.keys.hmac:
+            self.keys = hmac_keys(issuer.keys.hmac, issuer.algorithms)
 
     @property
     def is_uncertain(self) -> bool:
@@ -170,8 +173,9 @@ class KeyRing:
         try:
             async with self._ways_out:
                 fetched = await self._fetcher.fetch(known.source)
-            if known.keys is None or known.keys.text != fetched.text:
-                known.keys = _keys_of(fetched, known.source)
+            keys = known.keys
+            if not isinstance(keys, KeySet) or keys.text != fetched.text:
+                keys = known.keys = _keys_of(fetched, known.source)
         except FetchError as fault:
             self._failed(known, str(fault))
         except Exception as fault:
@@ -180,7 +184,7 @@ class KeyRing:
             if known.asked:
                 raise
         else:
-            self._succeeded(known, known.keys, fetched.max_age)
+            self._succeeded(known, keys, fetched.max_age)
         finally:
             known.tried = True
             known.flight = None

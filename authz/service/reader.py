@@ -7,7 +7,7 @@ from typing import Final
 from authz.authn import claims, jws
 from authz.authn.bound import binding_failure
 from authz.authn.jws import Jws
-from authz.authn.keys import Key
+from authz.authn.keys import VerifyingKey
 from authz.authn.presented import Finder, Presented
 from authz.model.issuer import Issuer
 from authz.model.principal import Failure, Principal, Rank
@@ -103,7 +103,7 @@ class TokenReader:
         view.note(Step(3, "signature", "", True, f"by the key {key.kid}"))
         return self._claims(issuer, read, view)
 
-    def _key(self, issuer: Issuer, state: IssuerKeys, read: Jws, view: View) -> Key | Failure:
+    def _key(self, issuer: Issuer, state: IssuerKeys, read: Jws, view: View) -> VerifyingKey | Failure:
         if read.algorithm not in issuer.algorithms:
             want = ", ".join(issuer.algorithms)
             view.note(Step(3, "algorithm", "", False, read.algorithm[:40], want))

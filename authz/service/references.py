@@ -14,7 +14,7 @@ from authz.model.problem import Problem
 from authz.policy.named import did_you_mean, named
 from authz.policy.problems import problems
 from authz.service.api_keys import KeyRecords
-from authz.service.completion import Completion, jwks_problem, not_permitted
+from authz.service.completion import Completion, keys_problem, not_permitted
 
 Path = tuple[str | int, ...]
 
@@ -32,7 +32,7 @@ def own_problems(policy: Policy, operator: Operator) -> list[Problem]:
     """Return every problem of a policy itself, its inline key sets included."""
     found = problems(policy, operator)
     for at, issuer in enumerate(policy.issuers):
-        if issuer.keys.jwks and (why := jwks_problem(issuer)):
+        if issuer.keys.jwks and (why := keys_problem(issuer)):
             found.append(Problem("AZ202", why, ("spec", "issuers", at, "jwks")))
     for path, item in policy.placed_items:
         for at, identity in enumerate(item.certificate.identities if item.certificate is not None else ()):

@@ -24,6 +24,7 @@ from authz.model.policy import (
     RequestMatch,
     Rule,
 )
+from authz.model.reference import Reference
 
 NAME = PolicyName("shop", "orders")
 ISSUER = {"name": "idp", "issuer": "https://idp.example.com"}
@@ -102,10 +103,33 @@ def test_everything_that_is_written_arrives():
         ({"discoveryURL": "https://x.example/d"}, KeySource(discovery_url="https://x.example/d")),
         ({"jwksURL": "https://x.example/k"}, KeySource(jwks_url="https://x.example/k")),
         ({"jwks": '{"keys": []}'}, KeySource(jwks='{"keys": []}')),
+        (
+            {"jwksFrom": {"kind": "Secret", "name": "k", "key": "jwks.json"}},
+            KeySource(jwks_from=Reference("Secret", "shop", "k", "jwks.json")),
+        ),
+        ({"jwksFrom": {"file": "keys/idp.json"}}, KeySource(jwks_from=Reference("File", "", "keys/idp.json", ""))),
+        ({"hmacFrom": {"file": "keys/idp"}}, KeySource(hmac_from=Reference("File", "", "keys/idp", ""))),
+        ({"hmacFrom": {"secretRef": {"name": "k"}}}, KeySource(hmac_from=Reference("Secret", "shop", "k", "hmac"))),
+        (
+            {"hmacFrom": {"secretRef": {"namespace": "x", "name": "k", "key": "now"}}},
+            KeySource(hmac_from=Reference("Secret", "x", "k", "now")),
+        ),
     ],
 )
 def test_where_an_issuers_keys_come_from(members, keys):
     assert _issuer(**members).keys == keys
+
+
+def test_the_algorithms_follow_the_keys_where_none_are_written():
+    assert _issuer(hmacFrom={"file": "k"}).algorithms == ("HS256",)
+    assert _issuer(hmacFrom={"file": "k"}, algorithms=["HS512"]).algorithms == ("HS512",)
+    assert _issuer(jwksFrom={"file": "k"}).algorithms == ("RS256", "ES256")
+
+
+def test_cas_may_stand_in_a_file():
+    issuer = _issuer(caRef={"file": "ca.pem"})
+    assert issuer.ca_from == Reference("File", "", "ca.pem", "")
+    assert issuer.references == (issuer.ca_from,)
 
 
 def test_how_an_issuers_tokens_are_read():

@@ -7,6 +7,8 @@ from functools import cached_property
 from typing import Any
 
 from authz.authn import jws
+from authz.authn.hmac_keys import ALGORITHMS as HMAC
+from authz.authn.hmac_keys import hmac_keys
 from authz.authn.jws import Jws
 from authz.authn.keys import ALGORITHMS, KeySetError, key_set
 from authz.model.issuer import KeySource
@@ -71,6 +73,27 @@ def as_far_as_the_claims(token: str, *members: Any) -> str:
     if key is None:
         return "no such key"
     return "verified" if key.verifies(read.signed, read.signature) else "token.signature"
+
+
+def with_secret(token: str, *members: Any) -> str:
+    """The same where these members are the secrets of an issuer whose tokens may have any algorithm of HMAC that they fit."""
+    parts = jws.take_apart(token)
+    if isinstance(parts, Failure):
+        return parts.reason.value
+    header, _, signed, signature = parts
+    read = Jws(header, {}, signed, signature)
+    try:
+        key = hmac_keys(json.dumps({"keys": members}), hmac_algorithms(members)).find(read.kid, read.algorithm)
+    except KeySetError:
+        return "no usable key"
+    if key is None:
+        return "no such key"
+    return "verified" if key.verifies(signed, signature) else "token.signature"
+
+
+def hmac_algorithms(members: Iterable[dict[str, Any]]) -> tuple[str, ...]:
+    """The algorithms that these keys name; HS256 where none does."""
+    return tuple(dict.fromkeys(each["alg"] for each in members if each.get("alg") in HMAC)) or ("HS256",)
 
 
 class Reading:

@@ -12,11 +12,11 @@ from tests.conformance.json_suite import JSON_SUITE
 from tests.conformance.outcomes import NOT_RUN, Corpus
 from tests.conformance.request_parts import IP_PARSING, PATH_NORMALIZATION
 from tests.conformance.rfc_vectors import RFC_VECTORS
-from tests.conformance.wycheproof import READINGS, WYCHEPROOF
+from tests.conformance.wycheproof import WYCHEPROOF
 
 COMMAND: Final = "make conformance"
 PAGE: Final = Path(__file__).resolve().parents[2] / "docs" / "conformance.md"
-CORPORA: Final = (WYCHEPROOF, READINGS, COOKBOOK, RFC_VECTORS, JSON_SUITE, IDENTITY_MODEL, ISTIO, PATH_NORMALIZATION, IP_PARSING)
+CORPORA: Final = (WYCHEPROOF, COOKBOOK, RFC_VECTORS, JSON_SUITE, IDENTITY_MODEL, ISTIO, PATH_NORMALIZATION, IP_PARSING)
 _NUMBER: Final = re.compile(r"(?<=[ -])(\d+)$")
 KINDS: Final = ("as labelled", "otherwise", NOT_RUN)
 OPENING: Final = f"""<!-- Written by `{COMMAND}`; not edited by hand. -->

@@ -17,7 +17,7 @@ from tests.fakes import NOON
 Signer = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey | ed448.Ed448PrivateKey
 HEADER: Final = {"alg": "RS256", "kid": "k1", "typ": "at+jwt"}
 CLAIMS: Final = {"iss": ISSUER, "aud": AUDIENCE, "sub": "alice", "iat": int(NOON) - 60, "exp": int(NOON) + 3600}
-# Every algorithm that can be configured.
+# Every algorithm of public keys that can be configured.
 EVERY: Final = "RS256, RS384, RS512, PS256, PS384, PS512, ES256, ES384, ES512, EdDSA"
 
 

@@ -144,7 +144,7 @@ def test_w08_a_symmetric_key_that_was_published_is_no_secret() -> None:
     service = a_service(shared, a_jwk(), algorithms=EVERY)
     assert reason(token, service) == "token.algorithm"
     assert reason(signed(), service) == "rule.allow"
-    assert loaded(policy(issuer_yaml(more=", algorithms: [HS256]"))) == ("AZ108", "policy.invalid")
+    assert loaded(policy(issuer_yaml(more=", algorithms: [HS256]"))) == ("AZ110", "policy.invalid")
 
 
 def test_w09_two_keys_of_one_name_are_none() -> None:

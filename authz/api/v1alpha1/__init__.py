@@ -7,7 +7,7 @@ same thing.
 from authz.api.v1alpha1.answers import Answer, AnswerHeader, ClaimSource, Denied, Forward, ForwardedHeader
 from authz.api.v1alpha1.callers import AddressRange, Allow, Anonymous, ClientIP, Deny, HeaderMatch, IpSet
 from authz.api.v1alpha1.credentials import ApiKey, ApiKeySet, CertificateAuthority, ClientCertificate, Identity
-from authz.api.v1alpha1.references import CaRef, JwksRef, KeySource, ObjectRef, SecretSelector, TextSource
+from authz.api.v1alpha1.references import CaRef, HmacSource, JwksRef, KeySource, ObjectRef, SecretSelector, TextSource
 from authz.api.v1alpha1.spec import AuthPolicySpec, DefinitionsRef, PathMatch, RequestMatch, Rule, TargetRef
 from authz.api.v1alpha1.tokens import Claim, Issuer, Jwt, TokenPlace
 from authz.api.v1alpha1.words import GROUP, KIND, VERSION, ModeName, Object, ObjectName, Path
@@ -36,6 +36,7 @@ __all__ = [
     "Forward",
     "ForwardedHeader",
     "HeaderMatch",
+    "HmacSource",
     "Identity",
     "IpSet",
     "Issuer",

@@ -1,7 +1,7 @@
 """References to texts that stand elsewhere: in Secrets and ConfigMaps, or in files beside a policy."""
 
 import re
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal, Self, TypeVar
 
 from pydantic import Field, StringConstraints, model_validator
 
@@ -11,34 +11,64 @@ FilePath = Annotated[
     str, StringConstraints(min_length=1, max_length=255, pattern=r"^[A-Za-z0-9_-][A-Za-z0-9._-]*(/[A-Za-z0-9_-][A-Za-z0-9._-]*)*$")
 ]
 Label = Annotated[str, StringConstraints(min_length=1, max_length=63, pattern=r"^[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?$")]
+T = TypeVar("T", bound=Object)
 NO_LABEL = "one of matchLabels is no label: write it as Kubernetes does, as in ingress-authz.dev/keys"
 _LABEL_NAME = r"([a-z0-9]([-a-z0-9.]*[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?"
 
 
-class JwksRef(Object):
-    """A key set in a ConfigMap or Secret."""
+_ONE_PLACE = "give kind and name of an object, or file"
+_OBJECT_OR_FILE = (
+    "has(self.file) ? !(has(self.kind) || has(self.namespace) || has(self.name)) : has(self.kind) && has(self.name)",
+    _ONE_PLACE,
+)
 
-    kind: Literal["ConfigMap", "Secret"]
+
+def _object_or_file(self: T, file: str | None, namespace: str | None, both: tuple[str | None, str | None]) -> T:
+    """Return `self`. Raises ValueError unless it names an object whole, or a file."""
+    named = [each is not None for each in both]
+    if any((*named, namespace)) if file is not None else not all(named):
+        raise ValueError(_ONE_PLACE)
+    return self
+
+
+class JwksRef(Object):
+    """A key set in a ConfigMap or Secret, or in a file."""
+
+    cel = (_OBJECT_OR_FILE,)
+    kind: Literal["ConfigMap", "Secret"] | None = None
     """What holds it."""
     namespace: ObjectName | None = None
     """Its namespace; the default is the policy's. Another one takes a ReferenceGrant there."""
-    name: ObjectName
+    name: ObjectName | None = None
     """Its name."""
     key: DataKey = "jwks.json"
     """Which key of its data."""
+    file: FilePath | None = None
+    """Instead of an object, a file, for policies that are files themselves: its path from the directory of the policy's file."""
+
+    @model_validator(mode="after")
+    def _one(self) -> Self:
+        return _object_or_file(self, self.file, self.namespace, (self.kind, self.name))
 
 
 class CaRef(Object):
-    """CA certificates in a ConfigMap or Secret."""
+    """CA certificates in a ConfigMap or Secret, or in a file."""
 
-    kind: Literal["ConfigMap", "Secret"]
+    cel = (_OBJECT_OR_FILE,)
+    kind: Literal["ConfigMap", "Secret"] | None = None
     """What holds them."""
     namespace: ObjectName | None = None
     """Its namespace; the default is the policy's. Another one takes a ReferenceGrant there."""
-    name: ObjectName
+    name: ObjectName | None = None
     """Its name."""
     key: DataKey = "ca.crt"
     """Which key of its data: PEM, one certificate or several."""
+    file: FilePath | None = None
+    """Instead of an object, a file, for policies that are files themselves: its path from the directory of the policy's file."""
+
+    @model_validator(mode="after")
+    def _one(self) -> Self:
+        return _object_or_file(self, self.file, self.namespace, (self.kind, self.name))
 
 
 class ObjectRef(Object):
@@ -49,7 +79,8 @@ class ObjectRef(Object):
     name: ObjectName
     """Its name."""
     key: DataKey | None = None
-    """Which key of its data. The default is `ca.crt` for certificates, `ca.crl` for revocation lists, `keys.jsonl` for API keys."""
+    """Which key of its data. The default is `ca.crt` for certificates, `ca.crl` for revocation lists, `keys.jsonl` for API keys,
+    `hmac` for shared secrets."""
 
 
 class TextSource(Object):
@@ -66,6 +97,21 @@ class TextSource(Object):
     @model_validator(mode="after")
     def _one(self) -> Self:
         exactly_one(self, "secret_ref", "config_map_ref", "file")
+        return self
+
+
+class HmacSource(Object):
+    """Where secrets stand that an issuer shares with this service, to sign with HMAC. Whoever reads them can sign tokens."""
+
+    cel = (one_rule("secretRef", "file"),)
+    secret_ref: ObjectRef | None = Field(None, alias="secretRef")
+    """In a Secret."""
+    file: FilePath | None = None
+    """In a file, for policies that are files themselves: its path from the directory of the policy's file, or below it."""
+
+    @model_validator(mode="after")
+    def _one(self) -> Self:
+        exactly_one(self, "secret_ref", "file")
         return self
 
 

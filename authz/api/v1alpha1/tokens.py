@@ -4,7 +4,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, StringConstraints, model_validator
 
-from authz.api.v1alpha1.references import CaRef, JwksRef
+from authz.api.v1alpha1.references import CaRef, HmacSource, JwksRef
 from authz.api.v1alpha1.words import (
     Algorithm,
     ClaimPath,
@@ -18,6 +18,14 @@ from authz.api.v1alpha1.words import (
     exactly_one,
     one_rule,
 )
+
+_KEYS = ("discoveryURL", "jwksURL", "jwks", "jwksFrom", "hmacFrom")
+_IS_URL = ("self.issuer.startsWith('https://')", "self.issuer.startsWith('http://')")
+_ONE_SOURCE = f"at most one of {', '.join(_KEYS)} may be given"
+_NO_SOURCE = f"the issuer is no URL, so its keys cannot be discovered: add {', '.join(_KEYS[:-1])} or {_KEYS[-1]}"
+_NOTHING_SHARED = "HS256, HS384 and HS512 take a secret that issuer and service share: add hmacFrom, or take algorithms with public keys"
+_SECRETS_ONLY = "with hmacFrom algorithms are HS256, HS384 or HS512 alone: an issuer has public keys or shared secrets, not both"
+_NOTHING_FETCHED = "caRef is for keys that are fetched, and with hmacFrom none are; leave it out"
 
 
 class TokenPlace(Object):
@@ -49,15 +57,11 @@ class Issuer(Object):
 
     list_keys = ("name",)
     cel = (
-        (
-            "(has(self.discoveryURL) ? 1 : 0) + (has(self.jwksURL) ? 1 : 0) + (has(self.jwks) ? 1 : 0) + (has(self.jwksFrom) ? 1 : 0) <= 1",
-            "at most one of discoveryURL, jwksURL, jwks, jwksFrom may be given",
-        ),
-        (
-            "has(self.discoveryURL) || has(self.jwksURL) || has(self.jwks) || has(self.jwksFrom)"
-            " || self.issuer.startsWith('https://') || self.issuer.startsWith('http://')",
-            "the issuer is no URL, so its keys cannot be discovered: add discoveryURL, jwksURL, jwks or jwksFrom",
-        ),
+        (" + ".join(f"(has(self.{name}) ? 1 : 0)" for name in _KEYS) + " <= 1", _ONE_SOURCE),
+        (" || ".join((*(f"has(self.{name})" for name in _KEYS), *_IS_URL)), _NO_SOURCE),
+        ("has(self.hmacFrom) || !has(self.algorithms) || !self.algorithms.exists(each, each.startsWith('HS'))", _NOTHING_SHARED),
+        ("!has(self.hmacFrom) || !has(self.algorithms) || self.algorithms.all(each, each.startsWith('HS'))", _SECRETS_ONLY),
+        ("!has(self.hmacFrom) || !has(self.caRef)", _NOTHING_FETCHED),
     )
     name: Name
     """How the rules of this policy call the issuer."""
@@ -71,10 +75,14 @@ class Issuer(Object):
     """The key set itself, as JSON text: public keys only."""
     jwks_from: JwksRef | None = Field(None, alias="jwksFrom")
     """The key set in a ConfigMap or Secret: public keys only."""
+    hmac_from: HmacSource | None = Field(None, alias="hmacFrom")
+    """Secrets that the issuer shares with this service, instead of public keys: one key in Base64 on one line, or a key set of
+    `oct` keys. Each has the length of the hash at least (32 octets for HS256). Whoever can verify with such a key can sign tokens,
+    too: prefer an issuer with public keys."""
     ca_ref: CaRef | None = Field(None, alias="caRef")
     """The CAs that vouch for the issuer's servers, instead of those that the operator trusts."""
-    algorithms: Annotated[list[Algorithm], Field(min_length=1, max_length=10)] = Field(default=["RS256", "ES256"])
-    """The signature algorithms that its tokens may use."""
+    algorithms: Annotated[list[Algorithm], Field(min_length=1, max_length=10)] | None = None
+    """The signature algorithms that its tokens may use. The default is RS256 and ES256; with `hmacFrom` it is HS256."""
     clock_skew_seconds: Annotated[int, Field(ge=0, le=300)] = Field(30, alias="clockSkewSeconds")
     """How far the clocks may differ when `exp`, `nbf` and `iat` are compared, in seconds."""
     token_types: Annotated[list[TokenType], Field(min_length=1, max_length=8)] = Field(default=["at+jwt", "JWT"], alias="tokenTypes")
@@ -91,11 +99,22 @@ class Issuer(Object):
 
     @model_validator(mode="after")
     def _keys(self) -> Self:
-        given = sum(value is not None for value in (self.discovery_url, self.jwks_url, self.jwks, self.jwks_from))
-        if given > 1:
-            raise ValueError("at most one of discoveryURL, jwksURL, jwks, jwksFrom may be given")
+        given = [each for each in (self.discovery_url, self.jwks_url, self.jwks, self.jwks_from, self.hmac_from) if each is not None]
+        if len(given) > 1:
+            raise ValueError(_ONE_SOURCE)
         if not given and not self.issuer.startswith(("https://", "http://")):
-            raise ValueError("the issuer is no URL, so its keys cannot be discovered: add discoveryURL, jwksURL, jwks or jwksFrom")
+            raise ValueError(_NO_SOURCE)
+        if self.hmac_from is not None and self.ca_ref is not None:
+            raise ValueError(_NOTHING_FETCHED)
+        return self
+
+    @model_validator(mode="after")
+    def _signatures(self) -> Self:
+        symmetric = [name.startswith("HS") for name in self.algorithms or ()]
+        if self.hmac_from is None and any(symmetric):
+            raise ValueError(_NOTHING_SHARED)
+        if self.hmac_from is not None and not all(symmetric):
+            raise ValueError(_SECRETS_ONLY)
         return self
 
 

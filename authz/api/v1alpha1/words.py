@@ -24,7 +24,7 @@ Method = Annotated[str, StringConstraints(min_length=1, max_length=32, pattern=r
 # The `typ` of a token: a media type, of which "application/" may be left out (RFC 7515 §4.1.9).
 TokenType = Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=r"^(application/)?[A-Za-z0-9][A-Za-z0-9!#$&^_.+-]*$")]
 Url = Annotated[str, StringConstraints(min_length=8, max_length=2048, pattern=r"^https?://[^\s/?#@]+([/?#]\S*)?$")]
-Algorithm = Literal["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"]
+Algorithm = Literal["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA", "HS256", "HS384", "HS512"]
 ModeName = Literal["Enforce", "Shadow"]
 
 
