@@ -131,6 +131,7 @@ class ShadowOf(Strict):
 
 class AnswerOf(Strict):
     title: str = ""
+    message: str = ""  # instead of title, with compatibility: APIM
     code: str = ""
     type: str = ""
     headers: dict[str, str | None] = {}
@@ -603,11 +604,12 @@ def _body(expect: AnswerOf, outcome: Outcome) -> Iterator[str]:
             yield f"the body is {outcome.body!r}, expected none"
         return
     fields = json.loads(outcome.body)
-    if fields["status"] != outcome.status:
-        yield f"the body says status {fields['status']}"
+    said = fields["status" if "status" in fields else "statusCode"]
+    if said != outcome.status:
+        yield f"the body says status {said}"
     if outcome.policy and outcome.policy in outcome.body:
         yield "the body tells the policy's name"
-    for name in ("title", "code", "type", *(["instance"] if is_wire else [])):
+    for name in ("title", "message", "code", "type", *(["instance"] if is_wire else [])):
         want = getattr(expect, name)
         if want and fields.get(name) != want:
             yield f"{name} of the body is {fields.get(name)!r}, expected {want!r}"

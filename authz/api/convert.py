@@ -1,5 +1,6 @@
 """AuthPolicy as written → the model's values: every default filled in, every name in its canonical form."""
 
+from dataclasses import replace
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -33,6 +34,7 @@ from authz.model.policy import (
 
 def policy_of(name: PolicyName, generation: int, spec: v1alpha1.AuthPolicySpec, created: str = "", directory: str = "") -> Policy:
     """Return the policy that a valid spec declares. `directory`: of its file, where it stands in one."""
+    is_apim = spec.compatibility == "APIM"
     return Policy(
         name=name,
         generation=generation,
@@ -44,10 +46,10 @@ def policy_of(name: PolicyName, generation: int, spec: v1alpha1.AuthPolicySpec, 
         preflight=spec.preflight == "Allow",
         definitions_from=tuple(PolicyName(ref.namespace, ref.name) for ref in spec.definitions_from or ()),
         audiences=tuple(spec.audiences or ()),
-        issuers=tuple(_issuer(issuer, name.namespace, directory) for issuer in spec.issuers or ()),
+        issuers=tuple(_issuer(issuer, name.namespace, directory, 0 if is_apim else 30) for issuer in spec.issuers or ()),
         deny=tuple(_item(item, name) for item in spec.deny or ()),
         rules=tuple(_rule(rule, name) for rule in spec.rules or ()),
-        denied=_denied(spec.denied) if spec.denied else Denied(),
+        denied=replace(_denied(spec.denied) if spec.denied else Denied(), is_apim=is_apim),
         created=created,
         api_keys=tuple(definitions.key_set(each, name.namespace, directory) for each in spec.api_keys or ()),
         certificate_authorities=tuple(
@@ -91,14 +93,14 @@ def target_of(name: PolicyName, spec: Any) -> Policy | None:  # noqa: ANN401 - a
     )
 
 
-def _issuer(written: v1alpha1.Issuer, namespace: str, directory: str) -> Issuer:
+def _issuer(written: v1alpha1.Issuer, namespace: str, directory: str, skew: int) -> Issuer:
     usual = ("RS256", "ES256") if written.hmac_from is None else ("HS256",)
     return Issuer(
         name=written.name,
         issuer=written.issuer,
         keys=definitions.key_source(written, namespace, directory),
         algorithms=tuple(written.algorithms or usual),
-        clock_skew=written.clock_skew_seconds,
+        clock_skew=skew if written.clock_skew_seconds is None else written.clock_skew_seconds,
         token_types=frozenset(token_type(each) for each in written.token_types),
         max_lifetime=written.max_lifetime_seconds,
         max_age=written.max_age_seconds,

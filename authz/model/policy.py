@@ -166,10 +166,11 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Denied:
-    """The policy's own words for an unknown and for a known caller. A 503 is never rewritten."""
+    """The policy's own words for an unknown and for a known caller, in APIM's shape or in ours. A 503 is never rewritten."""
 
     unauthenticated: Answer = Answer()
     forbidden: Answer = Answer()
+    is_apim: bool = False
 
 
 @dataclass(frozen=True, slots=True)

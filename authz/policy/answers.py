@@ -7,6 +7,7 @@ from authz.model.decision import Deny
 from authz.model.policy import Answer, Denied
 from authz.model.principal import Failure, Rank
 from authz.model.reason import Reason
+from authz.policy import apim
 from authz.policy.credential import Challenge
 
 _RETRY_AFTER: Final = ("retry-after", "5")
@@ -38,6 +39,7 @@ def deny(
     *,
     challenges: tuple[Challenge, ...] = (),
     scopes: tuple[str, ...] = (),
+    kind: str = "",
 ) -> Deny:
     """Return the denial for a failure.
 
@@ -45,7 +47,10 @@ def deny(
         denied: the policy's own words.
         challenges: what would help here; without any a 401 becomes a 403.
         scopes: the scopes that the answer names where the failure is a missing scope.
+        kind: of the credential that failed, where that is known and the policy's answers need it (see apim.py).
     """
+    if denied.is_apim:
+        return _like_apim(failure, decider, denied, challenges, kind)
     reason = failure.reason
     status = _status(failure, helped=bool(challenges))
     answer = _answer(denied, status)
@@ -60,8 +65,29 @@ def deny(
     return Deny(reason, final, decider.policy, decider.rule, decider.item, tuple(headers), body, failure.want, failure.got)
 
 
+def _like_apim(failure: Failure, decider: Decider, denied: Denied, challenges: tuple[Challenge, ...], kind: str) -> Deny:
+    status, message = apim.answer_of(failure, kind)
+    answer = _answer(denied, status)
+    final = answer.status or status
+    headers = [_NO_STORE, apim.CONTENT_TYPE]
+    if status == 503:
+        headers.append(_RETRY_AFTER)
+    # Of a token there is none over there; but a 401 without one is no HTTP (RFC 9110 §15.5.2), and it breaks no client.
+    usual = ", ".join(_written(each, failure.reason, ()) for each in challenges if each.is_token)
+    if final == 401 and (challenge := apim.challenge_of(failure, kind, challenges) or usual):
+        headers.append(("www-authenticate", challenge))
+    headers.extend(answer.headers)
+    body = apim.body_of(final, answer.message or message)
+    return Deny(failure.reason, final, decider.policy, decider.rule, decider.item, tuple(headers), body, failure.want, failure.got)
+
+
 def with_instance(body: str, request_id: str) -> str:
-    """Return a denial's body that names the request (RFC 9457 §3.1.5). The id must be safe inside JSON quotes."""
+    """Return a denial's body that names the request (RFC 9457 §3.1.5). The id must be safe inside JSON quotes.
+
+    A body of another shape stays what it is.
+    """
+    if not body.endswith(_END):
+        return body
     return f'{body.removesuffix(_END)}, "instance": "{request_id}"{_END}'
 
 

@@ -11,6 +11,7 @@ from authz.model.reason import Reason
 from authz.policy import hosts, paths
 from authz.policy.alternatives import Alternative
 from authz.policy.answers import Decider, deny
+from authz.policy.apim import tolerant
 from authz.policy.items import CompiledItem, Path
 from authz.policy.parts import Parts
 from authz.policy.view import Readers
@@ -130,6 +131,8 @@ def compile_policy(policy: Policy, definitions: Definitions, owned: frozenset[st
         owned: the spellings of every header that some policy of the installation forwards.
         readers: makes what finds and verifies credentials.
     """
+    if policy.denied.is_apim:
+        policy = tolerant(policy)
     return CompiledPolicy(policy, Parts(policy, definitions, owned, readers))
 
 
@@ -147,7 +150,7 @@ def _words(own: Denied | None, policy: Denied) -> Denied:
         return policy
     nothing = Answer()
     unauthenticated = policy.unauthenticated if own.unauthenticated == nothing else own.unauthenticated
-    return Denied(unauthenticated, policy.forbidden if own.forbidden == nothing else own.forbidden)
+    return Denied(unauthenticated, policy.forbidden if own.forbidden == nothing else own.forbidden, policy.is_apim)
 
 
 def _request_test(match: RequestMatch) -> RequestTest:

@@ -8,6 +8,7 @@ from authz.model.reason import Reason
 from authz.model.trace import Step
 from authz.policy import addresses, conditions
 from authz.policy.addresses import AddressSet
+from authz.policy.apim import BLOCKED_ADDRESS
 from authz.policy.credential import Challenge, Credential
 from authz.policy.view import View
 
@@ -25,11 +26,16 @@ class CompiledItem:
         members: the item's other members.
         path: where it stands in the policy.
         scopes: the scopes that its `jwt` asks for.
+        has_addresses: whether it names client addresses.
         challenges: how its credentials may be presented.
         has_certificate: whether a client certificate is among them.
     """
 
+<<<<<<< HEAD
     __slots__ = ("challenges", "credentials", "has_certificate", "members", "name", "only", "path", "scopes")
+=======
+    __slots__ = ("challenges", "credentials", "has_addresses", "members", "name", "only", "path", "scopes")
+>>>>>>> 19082dc (Denials may look as those of Azure API Management, where a policy says so)
 
     def __init__(self, item: Item, credentials: tuple[Credential, ...], members: tuple[Member, ...], path: Path) -> None:
         self.name = item.name
@@ -37,6 +43,7 @@ class CompiledItem:
         self.only = credentials[0] if len(credentials) == 1 else None
         self.members = members
         self.path = path
+        self.has_addresses = item.addresses is not None
         self.scopes = item.jwt.scopes if item.jwt is not None else ()
         self.challenges: tuple[Challenge, ...] = tuple(challenge for each in credentials for challenge in each.challenges)
         self.has_certificate = item.certificate is not None
@@ -48,6 +55,13 @@ class CompiledItem:
             if failure is not None:
                 return failure
         return None
+
+    def failed_kind(self, failure: Failure, view: View) -> str:
+        """Return the kind of the credential whose failure this is; BLOCKED_ADDRESS where a `deny` of addresses fired; or ""."""
+        if failure.reason is Reason.RULE_DENY:
+            return BLOCKED_ADDRESS if self.has_addresses else ""
+        found = (each.kind for each in self.credentials if view.identity(each.reader) is failure)
+        return next(found, "") or (self.only.kind if self.only is not None else "")
 
 
 def fires(item: CompiledItem, view: View) -> Failure | None:

@@ -169,3 +169,7 @@ class AuthPolicySpec(Object):
     """The rules; the first that matches a request decides it."""
     denied: Denied | None = None
     """How denials look to the client."""
+    compatibility: Literal["None", "APIM"] = "None"
+    """`APIM`: denials look as those of Azure API Management, for clients that read them: 401 for whatever is wrong with a
+    credential, a body of `statusCode` and `message`; audiences may differ by one final slash, and `clockSkewSeconds` is 0
+    where it is not written."""

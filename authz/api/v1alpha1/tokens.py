@@ -83,8 +83,9 @@ class Issuer(Object):
     """The CAs that vouch for the issuer's servers, instead of those that the operator trusts."""
     algorithms: Annotated[list[Algorithm], Field(min_length=1, max_length=10)] | None = None
     """The signature algorithms that its tokens may use. The default is RS256 and ES256; with `hmacFrom` it is HS256."""
-    clock_skew_seconds: Annotated[int, Field(ge=0, le=300)] = Field(30, alias="clockSkewSeconds")
-    """How far the clocks may differ when `exp`, `nbf` and `iat` are compared, in seconds."""
+    clock_skew_seconds: Annotated[int, Field(ge=0, le=300)] | None = Field(None, alias="clockSkewSeconds")
+    """How far the clocks may differ when `exp`, `nbf` and `iat` are compared, in seconds. The default is 30; with
+    `compatibility: APIM` it is 0."""
     token_types: Annotated[list[TokenType], Field(min_length=1, max_length=8)] = Field(default=["at+jwt", "JWT"], alias="tokenTypes")
     """Which `typ` its tokens may have, in any case, with or without `application/`. A token without `typ` counts as `JWT`. An
     issuer that marks its access tokens (RFC 9068) is held to that by `[at+jwt]`: its ID tokens, of type `JWT`, pass no more."""
