@@ -160,7 +160,7 @@ def fault(label: Raw, readers: list[Raw], audiences: list[str], shown: Raw, worl
     types = [each.lower().removeprefix("application/") for each in (label["typ"] or "JWT", *issuer.get("tokenTypes", ["at+jwt", "JWT"]))]
     if types[0] not in types[1:]:
         return "token.type"
-    keys = issuer.get("jwks") or world["fetched"].get(issuer.get("jwksURL"))
+    keys = issuer.get("jwks") or world["fetched"].get(issuer.get("jwksURL", issuer.get("discoveryURL")))
     if keys is None:
         return UNAVAILABLE
     fits = [key for key in json.loads(keys)["keys"] if (key["kty"] == "EC") is label["alg"].startswith("ES")]
