@@ -31,11 +31,7 @@ class CompiledItem:
         has_certificate: whether a client certificate is among them.
     """
 
-<<<<<<< HEAD
-    __slots__ = ("challenges", "credentials", "has_certificate", "members", "name", "only", "path", "scopes")
-=======
-    __slots__ = ("challenges", "credentials", "has_addresses", "members", "name", "only", "path", "scopes")
->>>>>>> 19082dc (Denials may look as those of Azure API Management, where a policy says so)
+    __slots__ = ("challenges", "credentials", "has_addresses", "has_certificate", "members", "name", "only", "path", "scopes")
 
     def __init__(self, item: Item, credentials: tuple[Credential, ...], members: tuple[Member, ...], path: Path) -> None:
         self.name = item.name

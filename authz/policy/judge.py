@@ -91,14 +91,10 @@ def _refusal(policy: CompiledPolicy, rule: CompiledRule, failure: Failure | None
     if failure is None or item is None:
         failure = Failure(Reason.RULE_DENY, Rank.NOT_PERMITTED, "allow: [] lets nobody in")
     decider = Decider(policy.name, rule.name, item.name if item is not None else "")
-<<<<<<< HEAD
     # No token and no key takes the place of a certificate that the same alternative asks for.
     challenges = rule.without_certificate if failure.reason in NO_CERTIFICATE else rule.challenges
-    return deny(failure, decider, rule.denied, challenges=challenges, scopes=item.scopes if item is not None else ())
-=======
     kind = item.failed_kind(failure, view) if item is not None and rule.denied.is_apim else ""
-    return deny(failure, decider, rule.denied, challenges=rule.challenges, scopes=item.scopes if item is not None else (), kind=kind)
->>>>>>> 19082dc (Denials may look as those of Azure API Management, where a policy says so)
+    return deny(failure, decider, rule.denied, challenges=challenges, scopes=item.scopes if item is not None else (), kind=kind)
 
 
 def _fired(items: tuple[CompiledItem, ...], view: View, policy: CompiledPolicy, rule: CompiledRule | None) -> Deny | None:
@@ -109,11 +105,7 @@ def _fired(items: tuple[CompiledItem, ...], view: View, policy: CompiledPolicy, 
         if failure is not None:
             decider = Decider(policy.name, rule.name if rule is not None else "", item.name)
             denied = rule.denied if rule is not None else policy.denied
-<<<<<<< HEAD
             challenges = () if failure.reason in NO_CERTIFICATE else item.challenges
-            return deny(failure, decider, denied, challenges=challenges)
-=======
             kind = item.failed_kind(failure, view) if denied.is_apim else ""
-            return deny(failure, decider, denied, challenges=item.challenges, kind=kind)
->>>>>>> 19082dc (Denials may look as those of Azure API Management, where a policy says so)
+            return deny(failure, decider, denied, challenges=challenges, kind=kind)
     return None
