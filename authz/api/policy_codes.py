@@ -133,4 +133,9 @@ POLICY_CODES: Final[dict[str, ProblemCode]] = {
         "Identity that cannot be",
         "A thumbprint has the length of its digest, in hex; names are distinguished names (RFC 4514), DNS names, URIs and addresses.",
     ),
+    "AZ330": ProblemCode(
+        "Forwarded member that there is not",
+        "`from` names something that keys, or certificates, do not say, so the header would never have a value. The message lists what "
+        "there is.",
+    ),
 }

@@ -7,6 +7,7 @@ and extendedKeyUsage must be there and say clientAuth. anyExtendedKeyUsage alone
 insist on its own. Constraints on directory names, which the library passes over where they are not critical, are refused.
 """
 
+from collections import Counter
 from collections.abc import Iterable
 from hashlib import sha1, sha256
 from typing import Final
@@ -28,6 +29,7 @@ from authz.model.reason import Reason
 
 _WANT: Final = "a client certificate that an authority of the policy vouches for"
 # How many other times are tried to tell a certificate that is only out of date; each costs a verification.
+_MOST_OF_A_NAME: Final = 2
 _OTHER_TIMES: Final = 4
 _RSA_BITS: Final = range(2048, 8193)
 
@@ -58,10 +60,11 @@ class Authority:
         except StrangeName as why:
             return Failure(Reason.CERT_UNTRUSTED, Rank.NOT_VERIFIED, _WANT, f"one with {why}")
         except Exception:  # noqa: BLE001 - what strange certificates raise are many types
-            return Failure(Reason.CERT_UNTRUSTED, Rank.UNREADABLE, _WANT, "one that cannot be read")
+            return Failure(Reason.CERT_UNTRUSTED, Rank.UNREADABLE, _WANT, "one that cannot be read", undecided=True)
         if not _is_strong(leaf):
             got = f"{_described(leaf)}: its key is too weak, or of a kind that is not taken"
             return Failure(Reason.CERT_UNTRUSTED, Rank.NOT_VERIFIED, _WANT, got)
+        told = _few_of_each_name(told)
         path = self._path(leaf, told, now)
         if not path:
             return self._failure(leaf, told, now)
@@ -88,6 +91,17 @@ class Authority:
             if any(self._path(leaf, told, time) for time in tuple(dict.fromkeys(times))[:_OTHER_TIMES]):
                 return _untimely(leaf)
         return Failure(Reason.CERT_UNTRUSTED, Rank.NOT_VERIFIED, _WANT, f"{_described(leaf)}: {_why(leaf, above)}")
+
+
+def _few_of_each_name(told: list[x509.Certificate]) -> list[x509.Certificate]:
+    """Return what may lead to an anchor without what only takes time: of one name a CA has few certificates, and a client can make many."""
+    seen = Counter[x509.Name]()
+    kept = []
+    for each in told:
+        seen[each.subject] += 1
+        if seen[each.subject] <= _MOST_OF_A_NAME:
+            kept.append(each)
+    return kept
 
 
 def _client_policy() -> ExtensionPolicy:

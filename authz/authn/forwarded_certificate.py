@@ -121,4 +121,5 @@ def _of_element(element: dict[str, str]) -> Chain | Failure:
 
 
 def _unreadable(where: str, got: str) -> Failure:
-    return Failure(Reason.CERT_UNTRUSTED, Rank.UNREADABLE, f"a certificate in {where}", got)
+    # Whose it is cannot be told, so that an item of `deny` must count it as the one that it asks for.
+    return Failure(Reason.CERT_UNTRUSTED, Rank.UNREADABLE, f"a certificate in {where}", got, undecided=True)

@@ -18,7 +18,7 @@ from authz.telemetry.terminal import plain
 
 _SHOWN_WIDTH = 160
 # Whether a target or a referenced text is there, only its cluster knows.
-_OF_CLUSTERS = frozenset({"AZ208", "AZ212"})
+_OF_CLUSTERS = frozenset({("AZ208", Severity.WARNING), ("AZ212", Severity.WARNING)})
 # Problems of key records: their lines hold digests, or keys that somebody wrote there.
 _NOT_SHOWN = frozenset({"AZ214", "AZ215"})
 
@@ -44,7 +44,7 @@ def validate(paths: tuple[Path, ...], fail_level: str, output: str, **given: Any
     operator, fetch, digest_key = take_operator(mistakes, given), take_fetch(mistakes, given), take_digest_key(mistakes, given)
     raise_mistakes(mistakes)
     bench = load(paths, operator, fetch, SystemClock(), digest_key)
-    bench = replace(bench, problems=tuple(problem for problem in bench.problems if problem.code not in _OF_CLUSTERS))
+    bench = replace(bench, problems=tuple(problem for problem in bench.problems if (problem.code, problem.severity) not in _OF_CLUSTERS))
     _print(bench, output)
     if not bench.contents.files:
         exits.fail(f"{', '.join(map(str, paths))}: no policy file (*.yaml, *.yml, *.json) is there", exits.UNREADABLE)

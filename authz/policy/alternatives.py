@@ -18,6 +18,8 @@ Guard = Callable[[View], Failure | None]
 Callers = Mapping[str, Caller]
 
 _NOBODY: Final[Callers] = {}
+# Of one caller. A policy has fewer alternatives than this that one caller comes to; forms of it that went have the rest.
+_MOST_ANSWERS: Final = 256
 
 
 class Alternative:
@@ -43,6 +45,8 @@ class Alternative:
             return self._not_only_ours(caller, only, view) if caller.ours else caller
         answer: Allow | Failure | None = caller.answers.get(self) if view.trace is None else None
         if answer is None:
+            if len(caller.answers) >= _MOST_ANSWERS:
+                caller.answers.clear()  # Those of forms of the policy that are not in force any more.
             answer = caller.answers[self] = only.permit(caller, view) or self._allow({only.kind: caller})
         if isinstance(answer, Failure):
             return answer

@@ -58,9 +58,8 @@ def _decided(snapshot: Snapshot, view: View) -> Decision:
 def _through_routes(snapshot: Snapshot, view: View, candidates: Sequence[Candidate], policy: CompiledPolicy | None) -> Decision:
     """Return the decision where listed Gateways may have chosen these routes: every one of them, and `policy`, must allow."""
     request = view.request
-    view.address_of = request.address_of = address_through(candidates)
-    first = candidates[0].certificate_from
-    view.certificate_from = first if all(each.certificate_from == first for each in candidates) else None
+    come_through(view, candidates)
+    request.address_of = view.address_of
     request.route, request.gateway = candidates[0].told
     allowed: Decision | None = decide_policy(policy, view) if policy is not None else None
     if isinstance(allowed, Deny):
@@ -92,6 +91,13 @@ def _of_route(snapshot: Snapshot, view: View, each: Candidate, beside: CompiledP
         return None
     passes = each.gateway in snapshot.unprotected_gateways or snapshot.allows_unprotected(view.request.host)
     return _told(view, snapshot.unprotected if passes else POLICY_NONE, "policy", f"one for the route {each.route}")
+
+
+def come_through(view: View, candidates: Sequence[Candidate]) -> None:
+    """Have the view find address and certificate as they are found in what came through these Gateways."""
+    view.address_of = address_through(candidates)
+    first = candidates[0].certificate_from
+    view.certificate_from = first if all(each.certificate_from == first for each in candidates) else None
 
 
 def address_through(candidates: Sequence[Candidate]) -> addresses.AddressOf:

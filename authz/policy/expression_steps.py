@@ -10,7 +10,7 @@ from authz.policy.facts import VARIABLES, Type
 
 MOST_COMPARISONS: Final = 2
 MOST_PROGRAM: Final = 300
-MOST_TEXTS: Final = 8
+MOST_TEXTS: Final = 0
 _COMPARISONS: Final = frozenset({"_==_", "_!=_", "@in"})
 _SMALL: Final = frozenset({"size", "lowerAscii", "upperAscii", "trim", "string", "int", "substring", "charAt", "type"})
 
@@ -27,7 +27,8 @@ def too_costly(root: Node) -> tuple[str, int] | None:
             what = f"inside macros at most {MOST_COMPARISONS} values from claims are compared with, or put beside, another"
             return f"{what}; compare with strings in quotes or of the request, or outside", node.place
         if texts > MOST_TEXTS:
-            return f"inside macros at most {MOST_TEXTS} functions read the request or claims; move them out of the macro", node.place
+            what = "inside macros functions read the macro's variable alone: each step would read a whole text of the request or claims"
+            return f"{what}; move it out of the macro", node.place
         if program > MOST_PROGRAM:
             return "the patterns inside macros are too large; write shorter ones, or use startsWith", node.place
     return None

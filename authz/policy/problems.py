@@ -17,6 +17,10 @@ _UNSETTLED_CERTIFICATE: Final = (
     "where the client's certificate is told has not been said, and a header that anybody can send would open this: "
     "start with --client-certificate peer (or xfcc, client-cert, header:NAME; chart: clientCertificate), or say it for one Gateway"
 )
+_MEMBERS: Final = {
+    "apiKey": frozenset({"id", "subscription", "labels"}),
+    "clientCertificate": frozenset({"subject", "commonName", "issuer", "serial", "sha256", "dnsNames", "uris", "emails"}),
+}
 # Of all rules together: each costs time when the policy is loaded, while checks wait.
 MAX_MATCHES: Final = 512
 
@@ -174,6 +178,10 @@ def _rule(rule: Rule, path: Path, operator: Operator) -> Iterator[Problem]:
 def _forwarded(header: ForwardedHeader, path: Path, operator: Operator) -> Iterator[Problem]:
     if why := forwarding.name_problem(header.name, operator.identity_headers):
         yield Problem("AZ312", why, (*path, "name"))
+    known = _MEMBERS.get(header.credential)
+    if known is not None and header.claim and header.claim[0] not in known:
+        what = f"{header.credential} has no {header.claim[0]}; it has {', '.join(sorted(known))}"
+        yield Problem("AZ330", what, (*path, "from", header.credential))
     if header.value and (why := forwarding.value_problem(header.value)):
         yield Problem("AZ313", why, (*path, "value"))
 

@@ -6,7 +6,7 @@ from authz.model.decision import Allow, Decision, Shadow
 from authz.model.reason import Reason
 from authz.policy.candidate import Candidate
 from authz.policy.compiled import CompiledPolicy
-from authz.policy.decide import address_through, named_policy
+from authz.policy.decide import come_through, named_policy
 from authz.policy.judge import decide_policy, decide_rule, denied_before
 from authz.policy.snapshot import Snapshot
 from authz.policy.view import View
@@ -18,7 +18,7 @@ def shadows(snapshot: Snapshot, view: View, decision: Decision) -> tuple[Shadow,
         return ()
     candidates = snapshot.routes.candidates(view.request, view.path) if snapshot.has_routes else ()
     if candidates:
-        view.address_of = address_through(candidates)
+        come_through(view, candidates)
     found = [Shadow(each.name, "", decide_policy(each, view)) for each in snapshot.shadows_for(view.request.host, view.path)]
     found += _attached(candidates, view)
     deciders = [snapshot.policies.get(decision.policy)] if decision.rule or decision.reason is Reason.RULE_NONE else []

@@ -6,6 +6,7 @@ from hashlib import sha256
 from typing import Final
 from urllib.parse import urlsplit
 
+from authz.authn import crl_text
 from authz.authn.certificates import Authority
 from authz.authn.crl import Revocations, Standing, Status, distribution_points
 from authz.authn.crl_text import Listed
@@ -26,6 +27,12 @@ from authz.service.revocation_lists import RevocationLists
 # How many verified certificates a reader remembers; beyond, it begins anew.
 MOST_REMEMBERED: Final = 4096
 
+# Seconds that a chain which nobody vouches for is not verified again: saying no costs more than saying yes.
+_REFUSED_FOR: Final = 5.0
+# Characters of what was told that are remembered with what it says; longer ones are rare, and anybody can send them.
+_LONGEST_REMEMBERED: Final = 8192
+# Sets of fetched lists of which a reader remembers how they are looked up.
+_MOST_SETS: Final = 32
 _WANT: Final = "a client certificate"
 
 
@@ -34,16 +41,17 @@ class CertificateReader:
 
     __slots__ = (
         "_authority",
-        "_crls",
-        "_fetched",
         "_hosts",
         "_identities",
         "_known",
+        "_listed",
         "_lists",
         "_name",
+        "_refused",
         "_revocation",
         "_revocations",
         "_want",
+        "_with_fetched",
     )
 
     def __init__(
@@ -53,12 +61,13 @@ class CertificateReader:
         # In files a Secret cannot be read: then nobody can be verified.
         self._authority = Authority(authority.ca) if authority.ca else None
         self._revocation = authority.revocation
-        self._crls = tuple(text.text for text in authority.crls)
-        self._revocations = Revocations(self._crls)
+        self._listed = tuple(listed for text in authority.crls for listed in lists_of(text.text)[0])
+        self._revocations = Revocations((), self._listed)
         self._hosts = authority.crl_hosts
         self._lists = lists
-        # Those of the fetched lists that `_revocations` has read; another tuple means others.
-        self._fetched: tuple[Listed, ...] = ()
+        # By the fetched lists that are looked at beside: certificates may name different ones.
+        self._with_fetched: dict[tuple[bytes, ...], Revocations] = {}
+        self._refused: dict[bytes, tuple[float, Failure]] = {}
         self._identities = tuple(identity_test(each) for each in identities)
         self._want = " or ".join(_in_words(each) for each in identities)
         self._known: dict[bytes, tuple[Caller, Certificate]] = {}
@@ -86,8 +95,14 @@ class CertificateReader:
     def _verified(self, chain: Chain, view: View) -> tuple[Caller, Certificate] | Failure:
         if self._authority is None:
             return Failure(Reason.KEYS_UNAVAILABLE, Rank.NOT_VERIFIED, f"the certificates of {self._name}", "", undecided=True)
+        refused = self._refused.get(chain.digest) if view.trace is None else None
+        if refused is not None and 0 <= view.now - refused[0] < _REFUSED_FOR:
+            return refused[1]
         certificate = self._authority.verify(chain, view.now)
         if isinstance(certificate, Failure):
+            if len(self._refused) >= MOST_REMEMBERED:
+                self._refused = {}
+            self._refused[chain.digest] = view.now, certificate
             return certificate
         view.note(Step(3, "certificate", "", True, certificate.subject, f"one that {self._name} vouches for"))
         if len(self._known) >= MOST_REMEMBERED:
@@ -113,15 +128,19 @@ class CertificateReader:
         urls = [url for url in distribution_points(certificate) if _is_at(url, self._hosts)]
         states = self._lists.of(urls, view.now) if self._lists is not None else []
         fetched = tuple(listed for state in states for listed in state.lists or ())
-        if fetched != self._fetched:
-            self._revocations, self._fetched = Revocations(self._crls, fetched), fetched
-        status = self._revocations.status(certificate, view.now)
+        which = tuple(listed.digest for listed in fetched)
+        known = self._with_fetched.get(which)
+        if known is None:
+            if len(self._with_fetched) >= _MOST_SETS:
+                self._with_fetched = {}
+            known = self._with_fetched[which] = Revocations((), (*self._listed, *fetched))
+        status = known.status(certificate, view.now)
         if status.standing is not Standing.UNKNOWN:
             return status, False
         is_preferred = self._revocation is Revocation.PREFER
         wanted = [state for state in states if state.may_ask(view.now) and not (is_preferred and state.is_tried)]
         view.wanted += wanted
-        return status, bool(wanted)
+        return status, any(not state.is_tried for state in states)
 
     def _other(self, certificate: Certificate, view: View) -> Failure | None:
         if not self._identities:
@@ -189,11 +208,18 @@ def _remembered(read: Callable[[str], Chain | Failure | None], text: str) -> Cha
     if known is not None:
         return known
     found = read(text)
-    if isinstance(found, Chain):
+    if isinstance(found, Chain) and len(text) <= _LONGEST_REMEMBERED:
         if len(_chains) >= MOST_REMEMBERED:
             _chains.clear()
         _chains[digest] = found
     return found
+
+
+@lru_cache(maxsize=32)
+def lists_of(text: str) -> tuple[tuple[Listed, ...], tuple[str, ...]]:
+    """Return the revocation lists of a text, and why others in it cannot be used. Read once: there may be a hundred thousand numbers."""
+    lists, problems = crl_text.read((text,))
+    return tuple(lists), problems
 
 
 @lru_cache(maxsize=64)
@@ -202,7 +228,10 @@ def _trusted(cidrs: tuple[str, ...]) -> AddressSet:
 
 
 def _is_at(url: str, patterns: tuple[str, ...]) -> bool:
-    host = hosts.canonical(urlsplit(url).netloc)
+    try:
+        host = hosts.canonical(urlsplit(url).netloc)
+    except ValueError:
+        return False
     return bool(host) and not frozenset((host, *hosts.wildcards(host))).isdisjoint(patterns)
 
 

@@ -8,7 +8,6 @@ from cryptography import x509
 
 from authz.authn.authorities import AuthorityError
 from authz.authn.certificates import Authority
-from authz.authn.crl import Revocations
 from authz.authn.hmac_keys import hmac_keys
 from authz.authn.keys import KeySetError, key_set
 from authz.model.cluster import Cluster
@@ -18,6 +17,7 @@ from authz.model.policy import PolicyName
 from authz.model.problem import Problem, Severity
 from authz.model.reference import FILE, Missing, Reference, Selection, Text
 from authz.service.api_keys import KeyRecords, texts_at
+from authz.service.certificates import lists_of
 
 Path = tuple[str | int, ...]
 # Bad records of one text that are told; the rest is like them.
@@ -172,7 +172,6 @@ def _authority_problem(pem: str) -> str:
     return ""
 
 
-@lru_cache(maxsize=64)
 def _crl_problem(text: str) -> str:
-    problems = Revocations((text,)).problems
+    _, problems = lists_of(text)
     return problems[0] if problems else ""

@@ -9,10 +9,8 @@ from typing import Any
 import pytest
 import yaml
 
-from authz.api.decode import read
 from authz.api.key_records import read_records
 from authz.authn.api_keys import ApiKeys
-from authz.model.declared import Declared
 from tests import canaries
 from tests.cli.command import authz
 
@@ -163,15 +161,6 @@ def test_the_guide_shows_what_the_commands_do(tmp_path: Path, monkeypatch: pytes
             canaries.note(result.stdout.strip())
     assert len(commands) == 5
     assert len(read_records(Path("keys.jsonl").read_text(), "")[0]) == 6
-
-
-def test_the_part_of_a_policy_in_the_guide_loads() -> None:
-    guide = (Path(__file__).parents[2] / "docs" / "api-keys.md").read_text(encoding="utf-8")
-    (part,) = re.findall(r"^```yaml\n(.*?)^```$", guide, re.MULTILINE | re.DOTALL)
-    head = "apiVersion: ingress-authz.dev/v1alpha1\nkind: AuthPolicy\nmetadata: {name: orders}\nspec:\n  hosts: [api.example.com]\n"
-    (declared,) = read(head + part)
-    assert isinstance(declared, Declared)
-    assert declared.problems == ()
 
 
 # hash

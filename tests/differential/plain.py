@@ -154,6 +154,10 @@ def by_rule(rule: Raw, policy: Raw, world: Raw, request: Raw) -> Raw:
         reason, rank = others[0] if ours and others else (reason, rank)
         failures.append((ours and not others, rank, reason.strip("?"), item["name"]))
     _, _, reason, alternative = max(failures, key=lambda each: each[:2], default=(False, 0, "rule.deny", ""))
+    if reason.startswith("cert.") and reason != "cert.not_allowed":
+        # Nothing takes the place of a certificate that the same alternative asks for.
+        plain = [callers[item["name"]].values() for item in rule["allow"] if "clientCertificate" not in item]
+        shown = {each for those in plain for caller in those for each in caller.shown}
     return {**denied(reason, policy, rule, alternative, helps=bool(shown)), "shown": shown}
 
 

@@ -124,6 +124,8 @@ def certificate_faults(facts: Raw, asked: Raw, authority: Raw, world: Raw) -> tu
     """Why nobody vouches for a certificate, and why it is none of those that are asked for."""
     if not facts:
         return "cert.missing", ""
+    if "rubbish" in facts:
+        return "?cert.untrusted", ""
     by, now = world["authorities"][authority["from"]["file"]], world["now"]
     told = (world["lists"][each["file"]] for each in authority.get("crls", ()))
     lists = [each for each in told if each["by"] == by and now <= each["ends"]]

@@ -22,7 +22,7 @@ LEFT_OUT = {
     "a policy whose host has a port closes that host": "hosts are written rightly",
 }
 # Nor does it know any other credential than tokens, nor expressions, named sets of addresses, discovery and another manner of answering.
-UNREAD = ('"apiKeys"', '"discoveryURL"', '"certificateAuthorities"', '"ipSets"', '"when"')
+UNREAD = ('"apiKeys"', '"certificateAuthorities"', '"ipSets"', '"when"')
 SETTINGS = [
     each
     for each in corpus_runner.settings()

@@ -8,7 +8,7 @@ from authz.model.issuer import Place, PlaceKind
 from authz.model.reference import Reference, Text
 from authz.service.api_keys import KeyRecords
 from authz.service.keyring import KeyRing
-from authz.service.readers import PolicyReaders
+from authz.service.readers import PolicyReaders, Sources
 from authz.service.tokens import TokenMemory
 from tests.fakes import FakeClock, FakeFetcher, Journal
 from tests.policy.given import an_issuer
@@ -19,7 +19,7 @@ CLIENT = (CertificateIdentity(common_name="client"),)
 
 
 def readers(earlier=None):
-    return PolicyReaders(KeyRing(FakeFetcher(), FakeClock(), Journal()), TokenMemory(), KeyRecords(), earlier)
+    return PolicyReaders(KeyRing(FakeFetcher(), FakeClock(), Journal()), TokenMemory(), Sources(KeyRecords()), earlier)
 
 
 def all_of(made):
