@@ -11,13 +11,16 @@ from hypothesis import strategies as st
 from authz.authn.keys import ALGORITHMS
 from authz.envoy.endpoint import Endpoint
 from authz.envoy.pb import ext_authz_pb2 as pb
+from authz.model.certificate import CertificateIdentity
 from authz.model.decision import Allow, Deny
 from authz.model.declared import Declared
-from authz.model.definitions import Definitions
+from authz.model.definitions import ApiKeySet, CertificateAuthority, Definitions, IpSet, Revocation
 from authz.model.issuer import AUTHORIZATION_BEARER, Issuer, KeySource, Place, PlaceKind
-from authz.model.operator import ClientAddress, Operator
+from authz.model.operator import CertificateSource, ClientAddress, ClientCertificate, Operator
 from authz.model.policy import (
     AddressCondition,
+    ApiKeyCondition,
+    CertificateCondition,
     ClaimCondition,
     ClaimMatch,
     ForwardedHeader,
@@ -33,6 +36,7 @@ from authz.model.policy import (
     Rule,
 )
 from authz.model.reason import Reason
+from authz.model.reference import FILE, Reference, Text
 from authz.policy.compiled import compile_policy
 from authz.policy.forwarding import all_variants
 from authz.policy.snapshot import Snapshot
@@ -42,6 +46,7 @@ from authz.service.keyring import KeyRing
 from authz.service.ports import FetchedKeys
 from authz.service.readers import PolicyReaders, Sources
 from authz.service.tokens import TokenMemory
+from tests import credentials
 from tests.builders import HOST, ISSUER, Installation, a_jwk, a_jwks, a_request, a_token, rsa_key
 from tests.fakes import NOON, FakeClock, FakeFetcher, Journal
 
@@ -53,6 +58,32 @@ ISSUERS = (
     Issuer("idp", ISSUER, KeySource(jwks=a_jwks()), ALGORITHMS, 30, PLACES),
     Issuer("partner", OTHER, KeySource(jwks=a_jwks(a_jwk(rsa_key("two"), kid="k2"))), ALGORITHMS, 30, PLACES[:1]),
 )
+KEY_SETS = tuple(
+    ApiKeySet(name, (Reference(FILE, "", "keys.jsonl", "."),), places, (Text("keys.jsonl", credentials.texts()["keys.jsonl"]),))
+    for name, places in (
+        ("subs", (Place(PlaceKind.HEADER, "x-key"), Place(PlaceKind.QUERY, "key"))),
+        ("more", (Place(PlaceKind.HEADER, "x-key"), Place(PlaceKind.COOKIE, "key"))),
+    )
+)
+AUTHORITIES = tuple(
+    CertificateAuthority(
+        name,
+        Reference(FILE, "", "ca.crt", "."),
+        kind,
+        crls_from=(Reference(FILE, "", "ca.crl", "."),),
+        ca=credentials.texts()["ca.crt"],
+        crls=(Text("crl", credentials.texts()["ca.crl"]),),
+    )
+    for name, kind in (("any", Revocation.PREFER), ("strict", Revocation.REQUIRE))
+)
+SETS = (IpSet("home", ("203.0.113.0/24",)),)
+DEFINED = Definitions(
+    {issuer.name: issuer for issuer in ISSUERS},
+    {each.name: each for each in KEY_SETS},
+    {each.name: each for each in AUTHORITIES},
+    {each.name: each for each in SETS},
+)
+OPERATOR = Operator(ClientAddress(), client_certificate=ClientCertificate(CertificateSource.PEER))
 PATHS = ["/", "/orders", "/orders/", "/orders/7", "/orders/7/items", "/%6frders", "/orders/%37", "/users/7", "/caf%c3%a9", "/a//b", "/x;y"]
 METHODS = ["GET", "POST", "OPTIONS"]
 PEERS = ["192.0.2.7", "203.0.113.7", "2001:db8::7", "", "unix"]
@@ -79,7 +110,9 @@ PATH_MATCHES = st.sampled_from(
     ]
 )
 MATCHES = st.builds(RequestMatch, PATH_MATCHES, _some(st.sampled_from(METHODS), most=2))
-ADDRESSES = st.sampled_from([AddressCondition(("192.0.2.0/24",)), AddressCondition(("203.0.113.0/24", "2001:db8::/32"))])
+ADDRESSES = st.sampled_from(
+    [AddressCondition(("192.0.2.0/24",)), AddressCondition(("203.0.113.0/24", "2001:db8::/32")), AddressCondition(sets=("home",))]
+)
 HEADERS = st.sampled_from(
     [HeaderCondition("x-tenant"), HeaderCondition("X-Tenant", ("blue",)), HeaderCondition("x-tenant", ("RED",), ignore_case=True)]
 )
@@ -96,17 +129,53 @@ JWTS = st.builds(
     st.sampled_from([(), ("read",), ("read", "write")]),
     _some(CLAIMS, most=1),
 )
-ANONYMOUS = st.builds(Item, st.just("anyone"), st.just(True), st.none(), st.none() | ADDRESSES, _some(HEADERS, most=1))
-CALLERS = st.builds(Item, st.just("caller"), st.just(False), JWTS, st.none() | ADDRESSES, _some(HEADERS, most=1))
+API_KEYS = st.builds(ApiKeyCondition, st.sampled_from(["subs", "more"]), st.sampled_from([("orders",), ("billing", "orders")]))
+CERTIFICATES = st.builds(
+    CertificateCondition,
+    st.sampled_from(["any", "strict"]),
+    st.sampled_from(
+        [(), (CertificateIdentity(common_name="client"),), (CertificateIdentity(dns_name="*.example.com", subject="CN=gone"),)]
+    ),
+)
+# Of requests; then of each credential, in items that have it.
+ANY_WHEN = ["request.method == 'GET'", "request.headers['x-tenant'] == 'blue'", "ip.inCidr(clientIP, '203.0.113.0/24')"]
+ANY_WHEN += ["request.pathParams.id == '7' || request.path == '/orders'", "now.getDayOfWeek() == 5 || request.query.x == '1'"]
+OWN_WHEN = {
+    "jwt": ["'reader' in jwt.roles", "jwt.sub == 'alice' && jwt.aud == 'orders'", "jwt.scp.exists(s, s == 'read')"],
+    "api_key": ["apiKey.labels.plan == 'gold'", "apiKey.id != 'k2'"],
+    "certificate": ["clientCertificate.commonName == 'client'", "clientCertificate.uris.exists(u, u.startsWith('spiffe://example.com/'))"],
+}
+KINDS = {"jwt": JWTS, "api_key": API_KEYS, "certificate": CERTIFICATES}
+
+
+@st.composite
+def _items(draw, name, kinds, *, anonymous=False, most=3):
+    chosen = draw(st.lists(st.sampled_from(kinds), unique=True, min_size=0 if most < 3 or not kinds else 1, max_size=most)) if kinds else []
+    asked = {kind: draw(KINDS[kind]) for kind in chosen}
+    whens = ["", "", *ANY_WHEN, *(text for kind in chosen for text in OWN_WHEN[kind])]
+    return Item(
+        name,
+        anonymous,
+        addresses=draw(st.none() | ADDRESSES),
+        headers=draw(_some(HEADERS, most=1)),
+        when=draw(st.sampled_from(whens)),
+        **asked,
+    )
+
+
+ANONYMOUS = _items("anyone", [], anonymous=True)
+CALLERS = _items("caller", list(KINDS))
 ALLOWS = ANONYMOUS | CALLERS
-DENIES = st.builds(Item, st.just("blocked"), st.just(False), st.none() | JWTS, st.none() | ADDRESSES, _some(HEADERS, most=1)).filter(
-    lambda item: item.jwt or item.addresses or item.headers
+DENIES = _items("blocked", list(KINDS), most=2).filter(
+    lambda item: item.jwt or item.api_key or item.certificate or item.addresses or item.headers or item.when
 )
 FORWARDS = st.sampled_from(
     [
         (),
         (ForwardedHeader("x-auth-sub", claim=("sub",)),),
         (ForwardedHeader("x-auth-plan", value="gold"), ForwardedHeader("x-auth-roles", claim=("roles",))),
+        (ForwardedHeader("x-auth-key", claim=("id",), credential="apiKey"),),
+        (ForwardedHeader("x-auth-names", claim=("dnsNames",), credential="clientCertificate"),),
     ]
 )
 
@@ -135,6 +204,9 @@ def _policy(name, rules, *, mode=Mode.ENFORCE, deny=(), preflight=False, prefixe
         definitions_from=(),
         audiences=("orders", "billing"),
         issuers=ISSUERS,
+        api_keys=KEY_SETS,
+        certificate_authorities=AUTHORITIES,
+        ip_sets=SETS,
         deny=_named(deny),
         rules=_named(rules),
     )
@@ -175,28 +247,50 @@ def _tokens():
     return good + bad
 
 
+@cache
+def _told():
+    nodes = [credentials.client(), credentials.client("gone"), credentials.client(by_another=True)]
+    return ["", *(credentials.pem_of(each) for each in nodes), "rubbish"]
+
+
+KEYS = [credentials.a_key(name) for name in ("k1", "k2", "k3", "unknown")]
+
+
+def _put(headers, query, place, name, text):
+    """Put a credential into the query, a cookie or a header."""
+    if place == "query":
+        query.append(f"{name}={text}")
+    elif place == "cookie":
+        headers["cookie"] = f"{headers.get('cookie', 'theme=dark')}; {name}={text}"
+    else:
+        headers[place] = text
+
+
 @st.composite
 def _requests(draw):
     headers, query = {}, []
-    places = draw(st.sampled_from([(), ("header",), ("header",), ("header",), ("query",), ("cookie",), ("header", "cookie")]))
-    for place in places:
+    for place in draw(st.sampled_from([(), *[("authorization",)] * 3, ("query",), ("cookie",), ("authorization", "cookie")])):
         token = draw(st.sampled_from(_tokens()))
-        if place == "header":
-            headers["authorization"] = f"{draw(st.sampled_from(['Bearer', 'bearer', 'Basic']))} {token}"
-        elif place == "query":
-            query.append(f"access%5Ftoken={token}")
-        else:
-            headers["cookie"] = f"theme=dark; session={token}"
+        scheme = f"{draw(st.sampled_from(['Bearer', 'bearer', 'Basic']))} " if place == "authorization" else ""
+        _put(headers, query, place, "session" if place == "cookie" else "access%5Ftoken", scheme + token)
+    for place in draw(st.sampled_from([(), ("x-key",), ("x-key",), ("query",), ("cookie",), ("x-key", "query")])):
+        _put(headers, query, place, "key", draw(st.sampled_from(KEYS)))
+    query += draw(st.sampled_from([[], ["x=1"], ["x=1", "x=2"]]))
     tenant = draw(st.sampled_from(["", "", "blue", "red", "blue,red"]))
     if tenant:
         headers["x-tenant"] = tenant
     if draw(st.booleans()):
         headers |= {"origin": "https://app.example", "access-control-request-method": "PUT"}
     target = draw(st.sampled_from(PATHS)) + ("?" + "&".join(query) if query else "")
-    return a_request(draw(st.sampled_from(METHODS)), target, headers=headers, peer=draw(st.sampled_from(PEERS)))
+    request = a_request(draw(st.sampled_from(METHODS)), target, headers=headers, peer=draw(st.sampled_from(PEERS)))
+    request.certificate = draw(st.sampled_from(_told()))
+    return request
 
 
 REQUESTS = st.lists(_requests(), min_size=1, max_size=6)
+
+
+RECORDS = KeyRecords()
 
 
 class _Service:
@@ -209,12 +303,9 @@ class _Service:
         enforced = [rule for policy in policies if policy.mode is Mode.ENFORCE for rule in policy.rules if rule.mode is Mode.ENFORCE]
         owned = all_variants(header.name for rule in enforced for header in rule.forward)
 
-        definitions = Definitions({issuer.name: issuer for issuer in ISSUERS})
-        compiled = [
-            compile_policy(policy, definitions, owned, PolicyReaders(self.ring, memory, Sources(KeyRecords()))) for policy in policies
-        ]
+        compiled = [compile_policy(policy, DEFINED, owned, PolicyReaders(self.ring, memory, Sources(RECORDS))) for policy in policies]
         self.journal = Journal()
-        store = SnapshotStore(Snapshot(compiled, owned, operator or Operator(ClientAddress())))
+        store = SnapshotStore(Snapshot(compiled, owned, operator or OPERATOR))
         self.checker = Checker(store, self.ring, FakeClock(), self.journal)
 
     def decide(self, request):
@@ -256,7 +347,20 @@ NOBODY = (
     _policy("nobody", (Rule("closed", Mode.ENFORCE, (), (), (), (), keep_credentials=False),)),
     _policy(
         "strict",
-        (Rule("staff", Mode.ENFORCE, (), (), (Item("staff", jwt=JwtCondition(("idp",), scopes=("never",))),)),),
+        (
+            Rule(
+                "staff",
+                Mode.ENFORCE,
+                (),
+                (),
+                (
+                    Item("staff", jwt=JwtCondition(("idp",), scopes=("never",))),
+                    Item("subscribers", api_key=ApiKeyCondition("subs", ("never",))),
+                    Item("partners", certificate=CertificateCondition("strict", (CertificateIdentity(common_name="never"),))),
+                    Item("nobody", anonymous=True, when="request.headers['x-tenant'] == 'never' && request.host == request.path"),
+                ),
+            ),
+        ),
         prefixes=("/orders",),
     ),
 )
@@ -269,6 +373,7 @@ def _check_request(request):
     for name, value in request.headers.items():
         http.headers[name] = value
     message.attributes.source.address.socket_address.address = request.peer
+    message.attributes.source.certificate = request.certificate
     return message.SerializeToString()
 
 
@@ -337,6 +442,7 @@ def test_no_field_of_a_check_opens_anything_where_nobody_is_allowed(line, header
     for name, value in raw:
         http.header_map.headers.add(key=name, raw_value=value)
     message.attributes.source.address.socket_address.address = peer
+    message.attributes.source.certificate = peer
     message.attributes.context_extensions["policy"] = policy
     _assert_denies(_answer(message.SerializeToString()))
 
@@ -363,6 +469,17 @@ def _decisions(policy, requests):
     return [installation.decide(request) for request in requests]
 
 
+def _is_of_what_was_sent(reason, item):
+    """Whether a token or key that `anonymous` does not overlook can be to blame: it is told, unless an item that asks for more lacks that.
+
+    A key is to blame, too, where it comes from an address that is not its own.
+    """
+    if item is not None and sum(each is not None for each in (item.jwt, item.api_key, item.certificate)) > 1:
+        return True
+    addresses = (Reason.IP_DENIED, Reason.IP_UNKNOWN)
+    return reason in (Reason.CREDENTIALS_MULTIPLE, *addresses) or reason.value.startswith(("token.", "apikey."))
+
+
 def _with_rule(policy, at, **changes):
     at %= len(policy.rules)
     rules = list(policy.rules)
@@ -387,10 +504,10 @@ def test_another_alternative_never_turns_an_allow_into_a_deny(policy, item, at, 
     wider, name = _with_rule(policy, at, allow=lambda rule: (*rule.allow[:place], item, *rule.allow[place:]))
     for before, after in zip(_decisions(policy, requests), _decisions(wider, requests), strict=True):
         if isinstance(before, Allow) and isinstance(after, Deny):
-            # But for one thing: from now on the rule reads tokens, which `anonymous` does not overlook.
-            assert item.jwt is not None
-            assert (before.rule, before.issuer, after.rule) == (name, "", name)
-            assert after.reason is Reason.CREDENTIALS_MULTIPLE or after.reason.value.startswith("token.")
+            # But for one thing: from now on the rule reads tokens or keys, which `anonymous` does not overlook.
+            assert item.jwt is not None or item.api_key is not None
+            assert (before.rule, before.issuer, before.callers, after.rule) == (name, "", (), name)
+            assert _is_of_what_was_sent(after.reason, item)
 
 
 @given(_policies(), st.integers(0, 5), REQUESTS)
@@ -407,11 +524,12 @@ def test_a_rule_that_lost_its_last_alternative_lets_nobody_in(policy, at, reques
 @given(_policies(), st.integers(0, 5), st.integers(0, 5), REQUESTS)
 def test_taking_an_alternative_of_callers_away_admits_no_caller(policy, at, place, requests):
     narrower, _ = _with_rule(policy, at, allow=lambda rule: rule.allow[:place] + rule.allow[place + 1 :])
+    taken = policy.rules[at % len(policy.rules)].allow[place : place + 1]
     for before, after in zip(_decisions(policy, requests), _decisions(narrower, requests), strict=True):
         if isinstance(before, Deny) and isinstance(after, Allow):
-            # The other side of the same thing: a rule that reads tokens no more overlooks them.
-            assert after.issuer == ""
-            assert before.reason is Reason.CREDENTIALS_MULTIPLE or before.reason.value.startswith("token.")
+            # The other side of the same thing: a rule that reads tokens or keys no more overlooks them.
+            assert (after.issuer, after.callers) == ("", ())
+            assert _is_of_what_was_sent(before.reason, taken[0] if taken else None)
 
 
 # Shadow never changes an outcome.
@@ -465,9 +583,9 @@ def test_a_rule_in_shadow_that_forwards_a_header_changes_no_outcome():
 @given(_policies(), REQUESTS)
 def test_a_check_that_waited_decides_like_one_that_did_not(policy, requests):
     fetched = replace(policy, issuers=tuple(replace(issuer, keys=KeySource(jwks_url=f"{issuer.issuer}/keys")) for issuer in policy.issuers))
-    inline, remote = Installation(), Installation()
+    inline, remote = Installation(operator=OPERATOR), Installation(operator=OPERATOR)
     for installation, declared in ((inline, policy), (remote, fetched)):
-        report = installation.updater.apply([Declared(declared.name, declared)])
+        report = installation.updater.apply([Declared(declared.name, declared)], credentials.beside())
         assume(report.states[0].accepted)
     for issuer in policy.issuers:
         remote.fetcher.answers[issuer.issuer] = FetchedKeys(issuer.keys.jwks.encode())
