@@ -26,11 +26,11 @@ from authz.service.revocation_lists import RevocationLists
 
 # How many verified certificates a reader remembers; beyond, it begins anew.
 MOST_REMEMBERED: Final = 4096
+# Of chains that nobody has verified yet: all that are remembered, of 2 KiB each.
+MOST_OCTETS: Final = 8 * 1024 * 1024
 
 # Seconds that a chain which nobody vouches for is not verified again: saying no costs more than saying yes.
 _REFUSED_FOR: Final = 5.0
-# Characters of what was told that are remembered with what it says; longer ones are rare, and anybody can send them.
-_LONGEST_REMEMBERED: Final = 8192
 # Sets of fetched lists of which a reader remembers how they are looked up.
 _MOST_SETS: Final = 32
 _WANT: Final = "a client certificate"
@@ -196,7 +196,39 @@ _READ: Final[dict[CertificateSource, Read]] = {
     CertificateSource.HEADER: _of_header,
 }
 
-_chains: dict[bytes, Chain] = {}
+
+class Chains:
+    """Chains by the digest of the text that told them. Nobody is verified yet, so that all of them together are bounded in octets, too."""
+
+    __slots__ = ("_known", "_octets")
+
+    def __init__(self) -> None:
+        self._known: dict[bytes, Chain] = {}
+        self._octets = 0
+
+    def get(self, digest: bytes) -> Chain | None:
+        """Return what a text told, or None."""
+        return self._known.get(digest)
+
+    def put(self, digest: bytes, chain: Chain) -> None:
+        """Remember what a text told; where that would be too much, of it alone."""
+        octets = len(chain.leaf) + sum(map(len, chain.intermediates))
+        if len(self._known) >= MOST_REMEMBERED or self._octets + octets > MOST_OCTETS:
+            self.clear()
+        self._known[digest] = chain
+        self._octets += octets
+
+    def clear(self) -> None:
+        """Forget everything."""
+        self._known.clear()
+        self._octets = 0
+
+    def __len__(self) -> int:
+        """How many there are."""
+        return len(self._known)
+
+
+_chains: Final = Chains()
 
 
 def _remembered(read: Callable[[str], Chain | Failure | None], text: str) -> Chain | Failure | None:
@@ -208,10 +240,8 @@ def _remembered(read: Callable[[str], Chain | Failure | None], text: str) -> Cha
     if known is not None:
         return known
     found = read(text)
-    if isinstance(found, Chain) and len(text) <= _LONGEST_REMEMBERED:
-        if len(_chains) >= MOST_REMEMBERED:
-            _chains.clear()
-        _chains[digest] = found
+    if isinstance(found, Chain):
+        _chains.put(digest, found)
     return found
 
 
