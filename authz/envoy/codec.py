@@ -45,6 +45,7 @@ def request_of(data: bytes) -> Request | None:
         return None
     http = attributes.request.http
     headers: Mapping[str, str] = http.headers
+    source = attributes.source
     if not headers and http.HasField("header_map"):
         headers = _joined(http.header_map)
     request = Request(
@@ -52,10 +53,10 @@ def request_of(data: bytes) -> Request | None:
         http.host,
         _with_other_octets(http) if "!" in http.path and http.protocol.startswith(_BEYOND_ASCII) else http.path,
         headers,
-        attributes.source.address.socket_address.address,
+        source.address.socket_address.address,
         attributes.context_extensions.get("policy", ""),
     )
-    request.certificate = attributes.source.certificate
+    request.certificate = source.certificate
     return request
 
 

@@ -25,10 +25,12 @@ _MOST_ANSWERS: Final = 256
 class Alternative:
     """One item of `allow`, with the answer that it gives."""
 
-    __slots__ = ("_base", "_forward", "_static", "guard", "item")
+    __slots__ = ("_base", "_forward", "_reader", "_static", "guard", "item")
 
     def __init__(self, item: CompiledItem, base: Allow, forward: tuple[ForwardedHeader, ...], guard: Guard | None) -> None:
         self.item = item
+        # Of a single credential, the usual case.
+        self._reader = item.only.reader if item.only is not None else None
         self.guard = guard
         self._base = replace(base, alternative=item.name)
         self._forward = forward
@@ -36,21 +38,22 @@ class Alternative:
 
     def judge(self, view: View) -> Allow | Failure:
         """Return the allow where every member holds, else the failure that counts."""
-        item = self.item
-        only = item.only
-        if only is None:
-            return self._of_several(view) if item.credentials else self._of_none(view)
-        caller = view.identity(only.reader)
+        if self._reader is None:
+            return self._of_several(view) if self.item.credentials else self._of_none(view)
+        caller = view.identity(self._reader)
         if isinstance(caller, Failure):
-            return self._not_only_ours(caller, only, view) if caller.ours else caller
+            return self._not_only_ours(caller, self.item.credentials[0], view) if caller.ours else caller
         answer: Allow | Failure | None = caller.answers.get(self) if view.trace is None else None
         if answer is None:
             if len(caller.answers) >= _MOST_ANSWERS:
                 caller.answers.clear()  # Those of forms of the policy that are not in force any more.
-            answer = caller.answers[self] = only.permit(caller, view) or self._allow({only.kind: caller})
+            answer = caller.answers[self] = self._of_one(self.item.credentials[0], caller, view)
         if isinstance(answer, Failure):
             return answer
-        return item.member_failure(view) or answer
+        return self.item.member_failure(view) or answer
+
+    def _of_one(self, credential: Credential, caller: Caller, view: View) -> Allow | Failure:
+        return credential.permit(caller, view) or self._allow({credential.kind: caller})
 
     def _of_none(self, view: View) -> Allow | Failure:
         failure = self.item.member_failure(view) or (self.guard(view) if self.guard is not None else None)

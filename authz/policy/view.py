@@ -91,21 +91,24 @@ class View:
 
     def identity(self, reader: Reader) -> Caller | Failure:
         """Return what `reader` finds. Asked again, as alternatives of one rule do, it does not look again."""
-        if self._reader is reader and self._identity is not None:
+        if self._identity is None:
+            self._identity = reader.identify(self)
+            self._reader = reader
             return self._identity
-        return self._found_by(reader)
+        return self._identity if self._reader is reader else self._found_by(reader, self._identity)
 
-    def _found_by(self, reader: Reader) -> Caller | Failure:
-        if self._reader is not None and self._identity is not None:
-            # Several readers are rare: most rules have one.
-            if self._others is None:
-                self._others = {}
-            self._others[self._reader] = self._identity, self.unasked
-            known = self._others.get(reader)
-            if known is not None:
-                self._reader, (self._identity, self.unasked) = reader, known
-                return known[0]
-        self.unasked = False
+    def _found_by(self, reader: Reader, last: Caller | Failure) -> Caller | Failure:
+        """Return what another reader than the last one finds. Several are rare: most rules have one."""
+        if self._others is None:
+            self._others = {}
+        if self._reader is not None:
+            self._others[self._reader] = last, self.unasked
+        known = self._others.get(reader)
+        if known is not None:
+            self._reader, (self._identity, self.unasked) = reader, known
+            return known[0]
+        # What raises leaves nothing behind that could be taken for what another reader found.
+        self._reader, self.unasked = None, False
         self._identity = found = reader.identify(self)
         self._reader = reader
         return found
