@@ -18,7 +18,7 @@ import pytest
 
 from authz.envoy.endpoint import Endpoint
 from authz.model.operator import CertificateSource, ClientAddress, ClientCertificate, Operator
-from authz.service import certificates
+from authz.service import certificates, told_certificates
 from authz.service.ports import FetchedKeys
 from authz.telemetry.audit import Auditor
 from authz.telemetry.lines import Lines
@@ -165,7 +165,7 @@ MODULES = {
     "authz.policy.forwarding", "authz.policy.hosts", "authz.policy.items", "authz.policy.judge", "authz.policy.paths",
     "authz.policy.shadows", "authz.policy.snapshot", "authz.policy.view", "authz.policy.when",
     "authz.service.api_keys", "authz.service.certificates", "authz.service.check", "authz.service.keyring", "authz.service.reader",
-    "authz.service.tokens",
+    "authz.service.told_certificates", "authz.service.tokens",
     "authz.telemetry.audit", "authz.telemetry.by_policy", "authz.telemetry.histogram", "authz.telemetry.lines", "authz.telemetry.metrics",
     "authz.telemetry.quota",
 }  # fmt: skip
@@ -227,11 +227,12 @@ class World:
     def token(self) -> str:
         """A good token that nobody has seen; no certificate has been seen by then, either."""
         self._tokens += 1
-        certificates._chains.clear()
+        told_certificates._chains.clear()
         for built in self.installation.updater._built.values():
             for reader in built.readers._made.values():
                 if isinstance(reader, certificates.CertificateReader):
                     reader._known.clear()
+                    reader._refused.clear()
         return a_token(jti=str(self._tokens), **CLAIMS)
 
     def bound_token(self) -> str:

@@ -14,9 +14,9 @@ from authz.model.principal import Failure, Principal, Rank
 from authz.model.reason import Reason
 from authz.model.trace import Step
 from authz.policy.view import View
-from authz.service.certificates import leaf_of
 from authz.service.keyring import IssuerKeys, KeyRing
 from authz.service.tokens import TokenMemory
+from authz.service.told_certificates import leaf_of
 
 _numbers: Final = count(1)
 

@@ -15,7 +15,8 @@ from authz.model.trace import Trace
 from authz.policy import addresses
 from authz.policy.view import View
 from authz.service import certificates
-from authz.service.certificates import CertificateReader, leaf_of
+from authz.service.certificates import CertificateReader
+from authz.service.told_certificates import leaf_of
 from tests.authn.pki import DAY, NOW, a_ca, a_crl, a_leaf
 from tests.builders import a_request
 

@@ -10,8 +10,8 @@ from authz.model.principal import Failure
 from authz.model.reason import Reason
 from authz.policy.addresses import UNKNOWN
 from authz.policy.view import View
-from authz.service import certificates
-from authz.service.certificates import chain_of
+from authz.service import told_certificates
+from authz.service.told_certificates import chain_of
 from tests.builders import a_request
 from tests.credentials import client, pem_of
 from tests.fakes import NOON
@@ -57,10 +57,10 @@ def test_where_nobody_said_who_tells_nothing_is_heard():
 
 
 def test_what_is_told_by_those_whom_nobody_verified_does_not_grow():
-    chains = certificates.Chains()
+    chains = told_certificates.Chains()
     for at in range(3_000):
         chains.put(at.to_bytes(4, "big"), Chain(bytes(16 * 1024), (at.to_bytes(8, "big"),)))
-        assert len(chains) * 16 * 1024 <= certificates.MOST_OCTETS
-    for at in range(2 * certificates.MOST_REMEMBERED):
+        assert len(chains) * 16 * 1024 <= told_certificates.MOST_OCTETS
+    for at in range(2 * told_certificates.MOST_REMEMBERED):
         chains.put(at.to_bytes(5, "big"), Chain(b"x"))
-        assert len(chains) <= certificates.MOST_REMEMBERED
+        assert len(chains) <= told_certificates.MOST_REMEMBERED
