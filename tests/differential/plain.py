@@ -106,8 +106,7 @@ def callers_of(item: Raw, policy: Raw, world: Raw, request: Raw) -> dict[str, wh
 def faults_of(item: Raw, callers: dict[str, who.Caller], policy: Raw, world: Raw, request: Raw, rule: Raw | None) -> list[tuple[str, int]]:
     """Why members do not hold, each with its rank, in the order credentials, clientIP, headers, when; `?`: not certain."""
     reasons = what.member_faults(item, policy["ipSets"], request, world["operator"])
-    if "when" in item:
-        reasons.append(what.when_fault(item["when"], seen(callers, world, request, rule)))
+    reasons += [what.when_fault(item["when"], seen(callers, world, request, rule))] if "when" in item else []
     rank = 2 if any(each.reason for each in callers.values()) else 3
     return [each.fault for each in callers.values() if each.fault[0]] + [(reason, rank) for reason in reasons if reason]
 
@@ -139,8 +138,7 @@ def by_rule(rule: Raw, policy: Raw, world: Raw, request: Raw) -> Raw:
     unknown = {text for each in everyone if each.vain == who.UNAVAILABLE for text in each.texts}
     # What `anonymous` does not overlook. Of several credentials which is meant cannot be told, whoever verifies one of them.
     left = [(each.vain, each.deliberate - (verified if each.vain != who.MULTIPLE else set())) for each in everyone if each.vain]
-    vain = [(reason, texts) for reason, texts in left if texts]
-    failures, shown = [], {each for caller in everyone for each in caller.shown}
+    vain, failures = [(reason, texts) for reason, texts in left if texts], list[Any]()
     for item in rule["allow"]:
         faults = faults_of(item, callers[item["name"]], policy, world, request, rule)
         if "anonymous" in item:
@@ -154,11 +152,11 @@ def by_rule(rule: Raw, policy: Raw, world: Raw, request: Raw) -> Raw:
         reason, rank = others[0] if ours and others else (reason, rank)
         failures.append((ours and not others, rank, reason.strip("?"), item["name"]))
     _, _, reason, alternative = max(failures, key=lambda each: each[:2], default=(False, 0, "rule.deny", ""))
-    if reason.startswith("cert.") and reason != "cert.not_allowed":
-        # Nothing takes the place of a certificate that the same alternative asks for.
-        plain = [callers[item["name"]].values() for item in rule["allow"] if "clientCertificate" not in item]
-        shown = {each for those in plain for caller in those for each in caller.shown}
-    return {**denied(reason, policy, rule, alternative, helps=bool(shown)), "shown": shown}
+    # Nothing takes the place of a certificate that the same alternative asks for.
+    alone = reason.startswith("cert.") and reason != "cert.not_allowed"
+    named = [those for those in callers.values() if not alone or "clientCertificate" not in those]
+    shown = {each for those in named for one in those.values() for each in one.shown}
+    return {**denied(reason, policy, rule, alternative, helps=alone and bool(shown)), "shown": shown}
 
 
 REFUSED = {"policy.invalid": 503, who.UNAVAILABLE: 503, "cert.revocation_unknown": 503, who.MULTIPLE: 400}
@@ -167,7 +165,6 @@ UNKNOWN = ("token.", "apikey.unknown", "apikey.disabled", "apikey.expired", "cre
 
 def denied(reason: str, policy: Raw, rule: Raw | None, alternative: str, *, helps: bool = False) -> Raw:
     """A denial in the rule's words, else the policy's, which know 401 (an unknown caller, whom a challenge helps) and 403 only."""
-    helps = helps and reason.startswith("cert.") and reason != "cert.not_allowed"
     status = REFUSED.get(reason, 401 if helps or reason.startswith(UNKNOWN) else 403)
     words = {**policy["spec"].get("denied", {}), **(rule or {}).get("denied", {})}
     status = words.get({401: "unauthenticated", 403: "forbidden"}.get(status), {}).get("statusCode", status)

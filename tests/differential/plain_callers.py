@@ -100,8 +100,8 @@ def key_faults(record: Raw, scopes: list[str], request: Raw, world: Raw) -> tupl
     """Why a key does not count, and why it is not permitted here."""
     if not record:
         return "apikey.unknown", ""
-    dates = record.get("notBefore", "1970-01-01T00:00:00Z"), record.get("notAfter", "2999-01-01T00:00:00Z")
-    begins, ends = (datetime.fromisoformat(each).timestamp() for each in dates)
+    dates = ("notBefore", "1970-01-01T00:00:00Z"), ("notAfter", "2999-01-01T00:00:00Z")
+    begins, ends = (datetime.fromisoformat(record.get(*each)).timestamp() for each in dates)
     cidrs, address, denied = record.get("cidrs"), client(request, world["operator"]["clientAddress"]), ""
     if cidrs and not any(address and address in ip_network(each) for each in cidrs):
         denied = "ip.denied" if address else "ip.unknown"
@@ -124,14 +124,12 @@ def certificate_faults(facts: Raw, asked: Raw, authority: Raw, world: Raw) -> tu
     """Why nobody vouches for a certificate, and why it is none of those that are asked for."""
     if not facts:
         return "cert.missing", ""
-    if "rubbish" in facts:
-        return "?cert.untrusted", ""
     by, now = world["authorities"][authority["from"]["file"]], world["now"]
     told = (world["lists"][each["file"]] for each in authority.get("crls", ()))
     lists = [each for each in told if each["by"] == by and now <= each["ends"]]
     other = not any(all(is_so(facts, *each) for each in one.items()) for one in asked.get("identities", [{}]))
     faults = {
-        "cert.untrusted": facts.get("by") != by,
+        ("?" if "rubbish" in facts else "") + "cert.untrusted": facts.get("by") != by,
         "cert.expired": not facts.get("begins", 0) <= now <= facts.get("ends", 0),
         "cert.revoked": any(facts.get("serial") in each["revoked"] for each in lists),
         # But for what is certain: it would not be let in anyway.
