@@ -80,6 +80,12 @@ def set_of(condition: AddressCondition | IpSet, sets: tuple[IpSet, ...] = ()) ->
     return AddressSet(ranges)
 
 
+@lru_cache(maxsize=1024)
+def of_cidrs(cidrs: tuple[str, ...]) -> AddressSet:
+    """Return the set of the addresses in any of these CIDRs, all of which `cidr_problem` accepts."""
+    return AddressSet(bounds(cidr) for cidr in cidrs)
+
+
 def bounds(cidr: str) -> tuple[int, int]:
     """Return the first and the last address of a CIDR."""
     network = ipaddress.ip_network(cidr)
@@ -134,7 +140,7 @@ def finder(setting: ClientAddress | None) -> AddressOf:
         return unknown
     if not setting.header:
         return lambda request: parse(request.peer)
-    trusted = AddressSet(bounds(cidr) for cidr in setting.trusted)
+    trusted = of_cidrs(setting.trusted)
     read = _forwarded(setting) if setting.header == "x-forwarded-for" else _single(setting.header)
 
     def find(request: Request) -> int:

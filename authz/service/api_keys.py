@@ -1,10 +1,9 @@
 """API keys: records read once, and the reader that finds out whose key a request presents."""
 
 from dataclasses import dataclass
-from functools import lru_cache
 
 from authz.api.key_records import reading
-from authz.authn.api_keys import Addresses, ApiKeys, failure_of
+from authz.authn.api_keys import ApiKeys, failure_of
 from authz.authn.presented import Finder
 from authz.model.api_key import KeyRecord
 from authz.model.cluster import Cluster
@@ -103,22 +102,22 @@ class ApiKeyReader:
             view.note(Step(3, "key", "", False, presented.got, presented.want))
             return presented
         view.unasked = presented.unasked
-        record = self._keys.find(presented.token)
-        found = self._unknown() if record is None else self._failure(record, view)
-        if view.trace is not None:
-            place = " and ".join(map(str, presented.places))
-            got = f"{record.id} of {record.subscription}, {place}" if record is not None else f"an unknown one, {place}"
-            view.note(Step(3, "key", "", found is None, found.got if found is not None else got, found.want if found is not None else ""))
-        if found is not None:
+        found = self._judged(self._keys.find(presented.token), view)
+        if isinstance(found, Failure):
             found.unasked = presented.unasked
-            return found
-        return self._caller(record) if record is not None else self._unknown()
+            view.note(Step(3, "key", "", False, found.got, found.want))
+        elif view.trace is not None:
+            place = " and ".join(map(str, presented.places))
+            view.note(Step(3, "key", "", True, f"{found.subject} of {found.claims['subscription']}, {place}"))
+        return found
 
-    def _unknown(self) -> Failure:
-        return Failure(Reason.APIKEY_UNKNOWN, Rank.NOT_VERIFIED, f"a key of {self._name}", "another")
+    def _judged(self, record: KeyRecord | None, view: View) -> Caller | Failure:
+        if record is None:
+            return Failure(Reason.APIKEY_UNKNOWN, Rank.NOT_VERIFIED, f"a key of {self._name}", "another")
+        return self._failure(record, view) or self._caller(record)
 
     def _failure(self, record: KeyRecord, view: View) -> Failure | None:
-        failure = failure_of(record, view.now, view.address if record.cidrs else addresses.UNKNOWN, _set_of)
+        failure = failure_of(record, view.now, view.address if record.cidrs else addresses.UNKNOWN, addresses.of_cidrs)
         if failure is not None and not failure.got:
             failure.got = f"{record.id} from {addresses.text(view.address)}"
         return failure
@@ -134,12 +133,3 @@ class ApiKeyReader:
             }
             known = self._callers[record.id] = Caller(self._name, record.id, claims)
         return known
-
-
-def _set_of(cidrs: tuple[str, ...]) -> Addresses:
-    return _known_set(cidrs)
-
-
-@lru_cache(maxsize=1024)
-def _known_set(cidrs: tuple[str, ...]) -> addresses.AddressSet:
-    return addresses.AddressSet(addresses.bounds(cidr) for cidr in cidrs)

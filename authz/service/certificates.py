@@ -1,7 +1,7 @@
 """Client certificates: where the operator says they are told, verified by a policy's authority, and remembered."""
 
 from functools import lru_cache
-from typing import Final
+from typing import Final, NamedTuple
 from urllib.parse import urlsplit
 
 from authz.authn import crl_text
@@ -26,6 +26,18 @@ MOST_REMEMBERED: Final = 4096
 _REFUSED_FOR: Final = 5.0
 # Sets of fetched lists of which a reader remembers how they are looked up.
 _MOST_SETS: Final = 32
+
+
+class _Verified(NamedTuple):
+    """A certificate that the authority vouches for, and all that does not change as long as it does.
+
+    `urls` are where the lists that it names may be fetched, `is_asked_for` is whether it is one of the identities.
+    """
+
+    caller: Caller
+    certificate: Certificate
+    urls: tuple[str, ...]
+    is_asked_for: bool
 
 
 class CertificateReader:
@@ -62,7 +74,7 @@ class CertificateReader:
         self._refused: dict[bytes, tuple[float, Failure]] = {}
         self._identities = tuple(identity_test(each) for each in identities)
         self._want = " or ".join(_in_words(each) for each in identities)
-        self._known: dict[bytes, tuple[Caller, Certificate]] = {}
+        self._known: dict[bytes, _Verified] = {}
 
     def identify(self, view: View) -> Caller | Failure:
         """Return whose certificate the client presented, or why it counts for nothing."""
@@ -71,20 +83,19 @@ class CertificateReader:
             view.note(Step(3, "certificate", "", False, chain.got, chain.want))
             return chain
         found = self._known.get(chain.digest) if view.trace is None else None
-        if found is None or not found[1].begins <= view.now <= found[1].expires:
+        if found is None or not found.certificate.begins <= view.now <= found.certificate.expires:
             verified = self._verified(chain, view)
             if isinstance(verified, Failure):
                 view.note(Step(3, "certificate", "", False, verified.got, verified.want))
                 return verified
             found = verified
-        caller, certificate = found
-        revoked = self._revoked(certificate, view)
+        revoked = self._revoked(found, view)
         if revoked is not None and not revoked.undecided:
             return revoked
         # One that is not asked for is refused whatever a list would say: this is certain, and no fault of ours.
-        return self._other(certificate, view) or revoked or caller
+        return self._other(found, view) or revoked or found.caller
 
-    def _verified(self, chain: Chain, view: View) -> tuple[Caller, Certificate] | Failure:
+    def _verified(self, chain: Chain, view: View) -> _Verified | Failure:
         if self._authority is None:
             return Failure(Reason.KEYS_UNAVAILABLE, Rank.NOT_VERIFIED, f"the certificates of {self._name}", "", undecided=True)
         refused = self._refused.get(chain.digest) if view.trace is None else None
@@ -99,15 +110,18 @@ class CertificateReader:
         view.note(Step(3, "certificate", "", True, certificate.subject, f"one that {self._name} vouches for"))
         if len(self._known) >= MOST_REMEMBERED:
             self._known = {}
-        found = self._known[chain.digest] = Caller(self._name, certificate.subject, certificate.facts), certificate
+        caller = Caller(self._name, certificate.subject, certificate.facts)
+        urls = tuple(url for url in distribution_points(certificate) if _is_at(url, self._hosts)) if self._hosts else ()
+        is_asked_for = not self._identities or any(test(certificate) for test in self._identities)
+        found = self._known[chain.digest] = _Verified(caller, certificate, urls, is_asked_for)
         return found
 
-    def _revoked(self, certificate: Certificate, view: View) -> Failure | None:
+    def _revoked(self, found: _Verified, view: View) -> Failure | None:
         if self._revocation is Revocation.NONE:
             return None
-        status, waits = self._revocations.status(certificate, view.now), False
-        if self._hosts and status.standing is not Standing.REVOKED:
-            status, waits = self._with_named_lists(certificate, view)
+        status, waits = self._revocations.status(found.certificate, view.now), False
+        if found.urls and status.standing is not Standing.REVOKED:
+            status, waits = self._with_named_lists(found, view)
         if view.trace is not None:
             view.note(Step(3, "revocation", "", status.standing is Standing.GOOD, status.got or status.standing.value, "not revoked"))
         # Where a list is preferred, a check waits for the first try of its fetch, and for no other.
@@ -115,10 +129,9 @@ class CertificateReader:
             return None
         return status.failure
 
-    def _with_named_lists(self, certificate: Certificate, view: View) -> tuple[Status, bool]:
+    def _with_named_lists(self, found: _Verified, view: View) -> tuple[Status, bool]:
         """Return how a certificate stands by the lists that it names too, where they may be fetched, and whether to wait for one."""
-        urls = [url for url in distribution_points(certificate) if _is_at(url, self._hosts)]
-        states = self._lists.of(urls, view.now) if self._lists is not None else []
+        states = self._lists.of(found.urls, view.now) if self._lists is not None else []
         fetched = tuple(listed for state in states for listed in state.lists or ())
         which = tuple(listed.digest for listed in fetched)
         known = self._with_fetched.get(which)
@@ -126,7 +139,7 @@ class CertificateReader:
             if len(self._with_fetched) >= _MOST_SETS:
                 self._with_fetched = {}
             known = self._with_fetched[which] = Revocations((), (*self._listed, *fetched))
-        status = known.status(certificate, view.now)
+        status = known.status(found.certificate, view.now)
         if status.standing is not Standing.UNKNOWN:
             return status, False
         is_preferred = self._revocation is Revocation.PREFER
@@ -134,13 +147,11 @@ class CertificateReader:
         view.wanted += wanted
         return status, any(not state.is_tried for state in states)
 
-    def _other(self, certificate: Certificate, view: View) -> Failure | None:
-        if not self._identities:
-            return None
-        holds = any(test(certificate) for test in self._identities)
-        if view.trace is not None:
-            view.note(Step(3, "identity", "", holds, certificate.subject, self._want))
-        return None if holds else Failure(Reason.CERT_NOT_ALLOWED, Rank.NOT_PERMITTED, self._want, certificate.subject)
+    def _other(self, found: _Verified, view: View) -> Failure | None:
+        subject = found.certificate.subject
+        if self._identities and view.trace is not None:
+            view.note(Step(3, "identity", "", found.is_asked_for, subject, self._want))
+        return None if found.is_asked_for else Failure(Reason.CERT_NOT_ALLOWED, Rank.NOT_PERMITTED, self._want, subject)
 
 
 @lru_cache(maxsize=32)

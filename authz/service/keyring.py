@@ -46,6 +46,10 @@ class KeyTimes:
     stale: float = 86_400
     at_once: int = 16
 
+    def retry_after(self, failures: int) -> float:
+        """Return how long to wait after so many failures in a row, in seconds."""
+        return min(self.first_retry * 2.0 ** min(failures - 1, 16), self.last_retry)
+
 
 class IssuerKeys:
     """What is known of one issuer's keys.
@@ -195,7 +199,7 @@ class KeyRing:
         times, now = self._times, self._clock.time()
         known.failures += 1
         known.failure = why
-        wait = min(times.first_retry * 2 ** min(known.failures - 1, 16), times.last_retry) * _jitter()
+        wait = times.retry_after(known.failures) * _jitter()
         if known.keys is not None:
             # Nobody whose key is known waits for it, and floods of unknown ones must not press a provider that is in trouble.
             wait = max(wait, times.cooldown)

@@ -77,7 +77,8 @@ class References:
     def resolve(self, policy: Policy) -> tuple[Definitions, list[Problem]]:
         """Return everything that `policy` may name, ready for use, and what is wrong with its references. A local name wins."""
         found: list[Problem] = []
-        lenders = [lender for lender in self._lenders(policy, found) if lender is not None]
+        asked = ((name, ("spec", "definitionsFrom", at)) for at, name in enumerate(policy.definitions_from))
+        lenders = [lender for name, path in asked if (lender := self._lender(policy.name, name, path, found)) is not None]
         used, complete = named(policy), self._completion
 
         def all_of(kind: _Kind[T]) -> dict[str, T]:
@@ -90,9 +91,6 @@ class References:
             all_of(_Kind(lambda each: each.ip_sets, "ipSets", "set of addresses", complete.ip_set)),
         )
         return made, found
-
-    def _lenders(self, policy: Policy, found: list[Problem]) -> list[_Lender | None]:
-        return [self._lender(policy.name, name, ("spec", "definitionsFrom", at), found) for at, name in enumerate(policy.definitions_from)]
 
     def _lender(self, policy: PolicyName, name: PolicyName, path: Path, found: list[Problem]) -> _Lender | None:
         if not self._cluster.permits(policy.namespace, "AuthPolicy", name.namespace, name.name):

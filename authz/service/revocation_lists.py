@@ -21,16 +21,14 @@ class ListState:
 
     Attributes:
         lists: what is listed; None where it has not been fetched, or too long ago.
-        failure: why the last fetch failed; "" where it did not.
         waiting: how many checks wait for a fetch now.
     """
 
-    __slots__ = ("_owner", "ask_after", "due", "failure", "failures", "fetched_at", "flight", "lists", "url", "used_at", "waiting")
+    __slots__ = ("_owner", "ask_after", "due", "failures", "fetched_at", "flight", "lists", "url", "used_at", "waiting")
 
     def __init__(self, url: str, owner: "RevocationLists", now: float) -> None:
         self.url = url
         self.lists: tuple[Listed, ...] | None = None
-        self.failure = ""
         self.failures = 0
         self.fetched_at = 0.0
         self.due = now
@@ -120,15 +118,14 @@ class RevocationLists:
         now = self._clock.time()
         if known.failures:
             self._journal.event("info", "crl.fetched", url=known.url)
-        known.failures, known.failure, known.fetched_at, known.lists = 0, "", now, lists
+        known.failures, known.fetched_at, known.lists = 0, now, lists
         known.due = now + min(max(self._times.refresh, self._times.shortest), self._times.longest)
         known.ask_after = now + self._times.cooldown
 
     def _failed(self, known: ListState, why: str) -> None:
         times, now = self._times, self._clock.time()
         known.failures += 1
-        known.failure = why
-        wait = max(min(times.first_retry * 2 ** min(known.failures - 1, 16), times.last_retry), times.cooldown if known.lists else 0.0)
+        wait = max(times.retry_after(known.failures), times.cooldown if known.lists else 0.0)
         known.due = now + wait
         known.ask_after = now + min(wait, times.cooldown)
         self._journal.event("warning", "crl.fetch_failed", url=known.url, why=why, keeps_earlier=known.lists is not None)

@@ -1,7 +1,6 @@
 """Where the client's certificate is told: by Envoy itself, or in a header of those who may tell one, as the operator says."""
 
 from collections.abc import Callable
-from functools import lru_cache
 from hashlib import sha256
 from typing import Final
 
@@ -11,7 +10,7 @@ from authz.model.operator import CertificateSource, ClientCertificate
 from authz.model.principal import Failure, Rank
 from authz.model.reason import Reason
 from authz.model.request import Request
-from authz.policy.addresses import AddressSet, bounds, parse
+from authz.policy.addresses import of_cidrs, parse
 from authz.policy.view import View
 
 # How many told chains are remembered.
@@ -28,7 +27,7 @@ def chain_of(view: View) -> Chain | Failure:
     if setting is None:
         # It may well be there, where the Gateways that may have been chosen tell it in different ways.
         return Failure(Reason.CERT_MISSING, Rank.NOT_PRESENTED, _WANT, "it cannot be told where it would be", undecided=True)
-    if setting.trusted and parse(view.request.peer) not in _trusted(setting.trusted):
+    if setting.trusted and parse(view.request.peer) not in of_cidrs(setting.trusted):
         # What somebody else than those proxies says of a certificate is not heard.
         return Failure(Reason.CERT_MISSING, Rank.NOT_PRESENTED, _WANT, "none from a proxy that may tell it")
     return _READ[setting.source](view.request, setting) or Failure(Reason.CERT_MISSING, Rank.NOT_PRESENTED, _WANT, "none")
@@ -114,8 +113,3 @@ def _remembered(read: Callable[[str], Chain | Failure | None], text: str) -> Cha
     if isinstance(found, Chain):
         _chains.put(digest, found)
     return found
-
-
-@lru_cache(maxsize=64)
-def _trusted(cidrs: tuple[str, ...]) -> AddressSet:
-    return AddressSet(bounds(cidr) for cidr in cidrs)
