@@ -10,9 +10,10 @@ from typing import Any, Final, TypeVar
 
 import click
 
+from authz import settings
 from authz.api.key_records import is_lines, read_records
 from authz.app import SystemClock
-from authz.authn.api_keys import digest_key_of, digest_of, distinct
+from authz.authn.api_keys import digest_of, distinct
 from authz.cli import exits
 from authz.cli.key_text import columns, moment, secret_manifest
 from authz.model.api_key import Digest, KeyRecord, KeySlot
@@ -94,14 +95,10 @@ def generate(key_id: str | None, append: Path | None, **given: Any) -> int:  # n
 @exits.coded
 def hash_(key_id: str, digest_key: Path | None, **given: Any) -> int:  # noqa: ANN401 - what click gives
     """Print the record of a key that exists. The key is read from standard input, where no list of processes shows it."""
-    secret = b""
-    if digest_key is not None:
-        try:
-            secret = digest_key_of(digest_key.read_bytes())
-        except OSError as fault:
-            exits.fail(f"{digest_key}: {fault.strerror}", exits.UNREADABLE)
-        except ValueError as fault:
-            exits.fail(f"{digest_key}: {fault}", exits.UNREADABLE)
+    try:
+        secret = settings.digest_key(digest_key)
+    except ValueError as fault:
+        exits.fail(str(fault), exits.UNREADABLE)
     key = _key_given()
     if len(key) < SHORT_KEY and not secret:
         why = f"the key has fewer than {SHORT_KEY} characters, so that whoever reads its digest could find it by trying"
